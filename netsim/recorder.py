@@ -1,0 +1,387 @@
+"""Recording rows into columns, wherever they go: `Recorder`, `MemoryTrace`, `Trace` and the digest.
+
+Rows are collected in column buffers, so that recording one costs about as much as the call itself; the
+store behind the buffers (memory here, HDF5 in netsim.trace) sees whole chunks only.
+
+Digest of a table, the same in file and in memory and whatever chunking, compression, host or time: SHA-256
+over one line per column, columns sorted by name, `name dtype rows hash\\n`, where `dtype` is NumPy's
+little-endian string ("<i8", "|S24") and `hash` the hexadecimal SHA-256 of the column's little-endian bytes.
+NaN are stored as the one quiet NaN 0x7ff8..., so that two machines agree.
+"""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import itertools
+import json
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from netsim.trace_schema import SCHEMA, TABLES, Column, Table, TraceError
+
+CHUNK_ROWS = 16_384
+_SMALL = 256  # rows up to which `extend` passes Python numbers on: below it the checks of an array cost more
+
+Columns = dict[str, np.ndarray]
+
+
+class Store(Protocol):
+    """Where full column buffers go. The arrays are views: keep a copy or write them at once."""
+
+    def write(self, table: Table, columns: Columns) -> None: ...
+
+    def close(self, attributes: Mapping[str, Any], complete: bool) -> None: ...
+
+
+class TableDigest:
+    """Incremental digest of one table: feed it pieces of the columns in row order."""
+
+    def __init__(self, table: Table) -> None:
+        self._hashes = {column.name: hashlib.sha256() for column in table.columns}
+        self._dtypes = {column.name: little(column.dtype) for column in table.columns}
+        self._rows = 0
+
+    def update(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Add the next rows; `columns` holds equally long 1-D arrays, one for every column."""
+        for name, piece in columns.items():
+            self._hashes[name].update(np.ascontiguousarray(piece, dtype=self._dtypes[name]).data)
+            rows = len(piece)
+        self._rows += rows
+
+    def hexdigest(self) -> str:
+        """The digest of the rows fed so far (module docstring)."""
+        total = hashlib.sha256()
+        for name in sorted(self._hashes):
+            line = f"{name} {self._dtypes[name].str} {self._rows} {self._hashes[name].hexdigest()}\n"
+            total.update(line.encode())
+        return total.hexdigest()
+
+
+def little(dtype: Any) -> np.dtype:
+    return np.dtype(dtype).newbyteorder("<")
+
+
+class _Buffer:
+    """Rows of one table on their way to the store.
+
+    Single rows wait as tuples and are turned into columns together: `array.array` converts a column of
+    Python numbers in a third of the time that element-wise assignment takes, and refuses a float for an
+    integer by itself.
+    """
+
+    def __init__(self, table: Table, store: Store, rows: int) -> None:
+        names = tuple(column.name for column in table.columns)
+        get = operator.itemgetter(*names)
+        self.table = table
+        self.names = names
+        self.pick: Callable[[Mapping[str, Any]], tuple] = get if len(names) > 1 else lambda row: (get(row),)
+        self.rows = rows
+        self.pending: list[tuple] = []
+        self.limit = rows  # rows that may wait before a drain
+        self.digest = TableDigest(table)
+        self.written = 0
+        self._filled = 0
+        self._store = store
+        self._arrays: Columns = {}
+
+    def drain(self) -> None:
+        """Turn the waiting rows into columns and hand full buffers to the store."""
+        waiting, self.pending = self.pending, []
+        if waiting:
+            columns = zip(self.table.columns, zip(*waiting))
+            self.put({column.name: self._converted(column, values) for column, values in columns})
+
+    def put(self, columns: Columns) -> None:
+        """Copy converted, equally long columns behind what is there, row order kept."""
+        if not self._arrays:
+            self._arrays = {c.name: np.empty(self.rows, little(c.dtype)) for c in self.table.columns}
+        total, start = len(columns[self.names[0]]), 0
+        while start < total:
+            count = min(total - start, self.rows - self._filled)
+            for name, values in columns.items():
+                self._arrays[name][self._filled : self._filled + count] = values[start : start + count]
+            self._filled += count
+            start += count
+            if self._filled == self.rows:
+                self.flush()
+        self.limit = self.rows - self._filled
+
+    def flush(self) -> None:
+        """Hand over what is there, full or not."""
+        if self._filled:
+            piece = {name: values[: self._filled] for name, values in self._arrays.items()}
+            for values in piece.values():
+                if values.dtype.kind == "f":
+                    values[np.isnan(values)] = np.nan
+            self.digest.update(piece)
+            self._store.write(self.table, piece)
+            self.written += self._filled
+            self._filled = 0
+        self.limit = self.rows
+
+    def _converted(self, column: Column, values: tuple) -> np.ndarray:
+        dtype = np.dtype(column.dtype)
+        if dtype.kind == "S":
+            return self.cast(column, np.array(values))
+        try:
+            return np.frombuffer(
+                array.array(dtype.char if dtype.kind == "f" else _CODES[dtype.itemsize], values), dtype
+            )
+        except (TypeError, OverflowError, ValueError):
+            for row, value in enumerate(values):
+                self._converted_one(column, row, value)
+            raise
+
+    def _converted_one(self, column: Column, row: int, value: Any) -> None:
+        try:
+            array.array(np.dtype(column.dtype).char if "float" in column.dtype else "q", (value,))
+            fits = (
+                "float" in column.dtype or np.iinfo(column.dtype).min <= value <= np.iinfo(column.dtype).max
+            )
+        except (TypeError, OverflowError, ValueError):
+            fits = False
+        if not fits:
+            at = self.written + self._filled + row
+            raise TraceError(
+                f"trace: {self.table.name}.{column.name} = {value!r} in row {at}: must be {column.dtype}"
+            )
+
+    def cast(self, column: Column, values: np.ndarray) -> np.ndarray:
+        """`values` [n] in the dtype of the column, or TraceError if they do not fit without loss."""
+        dtype = little(column.dtype)
+        where = f"trace: {self.table.name}.{column.name}"
+        if dtype.kind == "S":
+            if values.dtype.kind == "U":
+                values = np.strings.encode(values, "utf-8")
+            if values.size and values.dtype.kind != "S":
+                raise TraceError(f"{where}: is {values.dtype}, must be text")
+            if values.dtype.itemsize > dtype.itemsize and (np.strings.str_len(values) > dtype.itemsize).any():
+                longest = max(values, key=len).decode(errors="replace")
+                raise TraceError(f"{where} = {longest!r}: must have at most {dtype.itemsize} bytes")
+            return values.astype(dtype)
+        if values.dtype.kind not in ("iub" if dtype.kind == "i" else "iubf") and values.size:
+            raise TraceError(f"{where}: is {values.dtype}, must be {column.dtype}")
+        if dtype.kind == "i" and values.size and not np.can_cast(values.dtype, dtype):
+            limits = np.iinfo(dtype)
+            if int(values.min()) < limits.min or int(values.max()) > limits.max:
+                raise TraceError(f"{where}: lies in [{values.min()}, {values.max()}], must be {column.dtype}")
+        return values.astype(dtype)
+
+
+_CODES = {array.array(code).itemsize: code for code in "bhiq"}
+
+
+class Recorder:
+    """Takes rows of the tables of a schema and passes them in columns to a store.
+
+    Not used directly: `TraceWriter` records to a file, `MemoryTrace` in memory. As a context manager it
+    closes itself, complete unless an exception left the block.
+    """
+
+    def __init__(
+        self, attributes: Mapping[str, Any], tables: Mapping[str, Table], store: Store, rows: int
+    ) -> None:
+        self._attributes = root_attributes(attributes)
+        self._store = store
+        self._buffers = {name: _Buffer(table, store, rows) for name, table in tables.items()}
+        self._closed = False
+
+    def append(self, table: str, **columns: Any) -> None:
+        """Add one row to `table`: every column of the schema by name, a number or text each.
+
+        Names are checked at once, values when the buffer drains (the message names table, column and row).
+
+        Raises:
+            TraceError: unknown table, missing or unknown column, value that the column's dtype cannot hold.
+        """
+        try:
+            buffer = self._buffers[table]
+            row = buffer.pick(columns)
+        except KeyError:
+            raise self._mismatch(table, columns) from None
+        if len(columns) != len(row):
+            raise self._mismatch(table, columns)
+        pending = buffer.pending
+        pending.append(row)
+        if len(pending) >= buffer.limit:
+            buffer.drain()
+
+    def extend(self, table: str, **columns: Any) -> None:
+        """Add several rows to `table`: every column by name, a sequence of equal length [n], or a scalar
+        for all rows.
+
+        Raises:
+            TraceError: as `append`; also columns of unequal length, or scalars only.
+        """
+        buffer = self._buffers.get(table)
+        if (
+            buffer is None
+            or len(columns) != len(buffer.names)
+            or any(name not in columns for name in buffer.names)
+        ):
+            raise self._mismatch(table, columns)
+        values = [np.asarray(columns[name]) for name in buffer.names]
+        lengths = {v.shape for v in values if v.ndim}
+        if len(lengths) != 1 or len(next(iter(lengths))) != 1:
+            shapes = (
+                ", ".join(f"{name} {v.shape}" for name, v in zip(buffer.names, values) if v.ndim)
+                or "scalars only"
+            )
+            raise TraceError(f"trace: extend {table}: {shapes}: columns must be 1-D and equally long")
+        (count,) = next(iter(lengths))
+        if count <= _SMALL:
+            lists = [v.tolist() if v.ndim else itertools.repeat(v.item(), count) for v in values]
+            buffer.pending.extend(zip(*lists))
+            if len(buffer.pending) >= buffer.limit:
+                buffer.drain()
+            return
+        buffer.drain()
+        pairs = zip(buffer.table.columns, values)
+        buffer.put({c.name: buffer.cast(c, v if v.ndim else np.full(count, v)) for c, v in pairs})
+
+    def close(self, complete: bool) -> None:
+        """Flush and finish; `complete` says whether the run reached its end. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for buffer in self._buffers.values():
+                buffer.drain()
+                buffer.flush()
+        except TraceError:
+            self._finish(complete=False)
+            raise
+        self._finish(complete)
+
+    def _finish(self, complete: bool) -> None:
+        digest = {name: buffer.digest.hexdigest() for name, buffer in self._buffers.items()}
+        self._attributes = {**self._attributes, "complete": complete, "digest": digest}
+        self._store.close(self._attributes, complete)
+
+    @property
+    def digest(self) -> dict[str, str]:
+        """SHA-256 per table, known once closed."""
+        if not self._closed:
+            raise TraceError("trace: digest asked before close: rows are still waiting")
+        return dict(self._attributes["digest"])
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _value: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self.close(complete=kind is None)
+
+    def _mismatch(self, table: str, columns: Mapping[str, Any]) -> TraceError:
+        if table not in self._buffers:
+            return TraceError(f"trace: no table {table!r}: must be one of {', '.join(self._buffers)}")
+        names = self._buffers[table].names
+        missing = [name for name in names if name not in columns]
+        unknown = [name for name in columns if name not in names]
+        what = [
+            f"{word} {', '.join(found)}"
+            for word, found in (("lacks", missing), ("has unknown", unknown))
+            if found
+        ]
+        return TraceError(
+            f"trace: a row of {table} {' and '.join(what)}: must have the columns {', '.join(names)}"
+        )
+
+
+class MemoryTrace(Recorder):
+    """Records a run in memory; `trace()` gives what `read_trace` would give for the file, digests
+    included."""
+
+    def __init__(
+        self,
+        attributes: Mapping[str, Any],
+        tables: Mapping[str, Table] = TABLES,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> None:
+        self._pieces = _MemoryStore(tables)
+        super().__init__(attributes, tables, self._pieces, chunk_rows)
+
+    def trace(self) -> Trace:
+        """The recorded trace; closes the recorder as complete if it is still open."""
+        self.close(complete=True)
+        return Trace("memory", dict(self._attributes), list(self._buffers), self._pieces.columns)
+
+
+def root_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The caller's root attributes with `schema`, checked: names, types, nothing that the writer sets."""
+    for name, kind in (("scenario", str), ("phy", str), ("seed", int), ("run", int)):
+        value = attributes.get(name)
+        value = value.item() if isinstance(value, np.integer) else value
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TraceError(f"trace: attribute {name} = {value!r}: must be {kind.__name__}")
+    for name in ("schema", "complete", "digest"):
+        if name in attributes:
+            raise TraceError(f"trace: attribute {name}: is set by the writer, must not be given")
+    try:
+        json.dumps(attributes.get("provenance", {}))
+    except (TypeError, ValueError) as error:
+        raise TraceError(f"trace: attribute provenance: {error}, must be JSON") from None
+    return {"schema": SCHEMA, "provenance": {}, **attributes}
+
+
+class _MemoryStore:
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._pieces: dict[str, list[Columns]] = {name: [] for name in tables}
+        self._tables = tables
+
+    def write(self, table: Table, columns: Columns) -> None:
+        self._pieces[table.name].append({name: values.copy() for name, values in columns.items()})
+
+    def close(self, attributes: Mapping[str, Any], complete: bool) -> None:
+        pass
+
+    def columns(self, table: str) -> Columns:
+        pieces = self._pieces[table]
+        columns = {}
+        for column in self._tables[table].columns:
+            parts = [piece[column.name] for piece in pieces] or [np.empty(0, column.dtype)]
+            columns[column.name] = decoded(np.concatenate(parts))
+        return columns
+
+
+def decoded(values: np.ndarray) -> np.ndarray:
+    """Fixed-length UTF-8 bytes as str, other columns unchanged."""
+    return np.strings.decode(values, "utf-8") if values.dtype.kind == "S" else values
+
+
+class Trace:
+    """A recorded run: `attributes` (dict) and tables of NumPy columns, read when first asked for.
+
+    `trace["slots"]["reward"]` is an array [rows]; `trace["slots"]` is a dict name -> array, which
+    pandas.DataFrame takes as it is. Text columns come as str. `provenance` and `digest` are decoded JSON.
+    """
+
+    def __init__(
+        self, name: str, attributes: dict[str, Any], tables: Iterable[str], load: Callable[[str], Columns]
+    ) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.tables = tuple(tables)
+        self._load = load
+        self._loaded: dict[str, Columns] = {}
+
+    @property
+    def digest(self) -> dict[str, str]:
+        """SHA-256 per table as recorded."""
+        return dict(self.attributes["digest"])
+
+    def __getitem__(self, table: str) -> Columns:
+        if table not in self._loaded:
+            if table not in self.tables:
+                raise TraceError(f"{self.name}: no table {table!r}: must be one of {', '.join(self.tables)}")
+            self._loaded[table] = self._load(table)
+        return self._loaded[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
