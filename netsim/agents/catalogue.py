@@ -1,0 +1,28 @@
+"""The agents by name, and the parameters of the planners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phy.parameters import Checked, between, non_negative, one_of, parameter
+
+PLANNERS = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets")
+
+
+@dataclass(frozen=True)
+class Agent(Checked):
+    """Who allocates, and what it believes."""
+
+    name: str = parameter("je_qse", meaning="policy", source="toscn 5", rule=one_of(*PLANNERS))
+    compression: float = parameter(
+        0.85, meaning="fixed compression ratio of the policies equal and prop", source="toscn 8.1", rule=between(0.0, 0.999)
+    )
+    plan: str = parameter(
+        "link",
+        meaning="rate law that a planner believes in: link (that of the level it runs on) or shannon (the paper's)",
+        source="toscn 10.6", rule=one_of("link", "shannon"),
+    )
+    margin_ns: int = parameter(
+        0, meaning="a planner plans with the slot shortened by this (known grant delay)", unit="ns", source="toscn 11",
+        rule=non_negative,
+    )

@@ -1,0 +1,27 @@
+"""What an agent is to the simulator: it acts on an observation and may learn from transitions; it knows no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of experience. `truncated`: the next observation belongs to another episode (a time limit, not an end)."""
+
+    observation: Any
+    action: Any
+    reward: float
+    next_observation: Any
+    truncated: bool
+
+
+class Policy(Protocol):
+    """Contract of all agents (tests/netsim/test_policy_contract.py)."""
+
+    def act(self, observation: Any) -> Any:
+        """The action for an observation; depends on nothing newer than it."""
+
+    def learn(self, transition: Transition) -> None:
+        """Takes in one transition; planners ignore it."""

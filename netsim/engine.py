@@ -1,0 +1,47 @@
+"""Time: integer nanoseconds on a SimPy clock, and the edge event that closes an instant.
+
+Within one instant events fire by priority, never by the order in which processes were created:
+departures (URGENT), then everything else (NORMAL), then the edge. New events of the same instant that are scheduled while
+the instant is being worked off come before the edge, so that a chain of zero delays is complete when the edge fires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import simpy
+from simpy.core import EventPriority
+from simpy.events import URGENT, Event
+
+SECOND_NS = 1_000_000_000
+_EDGE = EventPriority(2)  # after URGENT (0) and NORMAL (1)
+
+
+def edge(env: simpy.Environment, at_ns: int) -> Event:
+    """An event at `at_ns` that fires after every other event of that instant."""
+    event = Event(env)
+    event._ok, event._value = True, None
+    env.schedule(event, priority=_EDGE, delay=at_ns - env.now)
+    return event
+
+
+def departure(env: simpy.Environment, at_ns: int, action: Callable[[Event], None]) -> Event:
+    """Calls `action` at `at_ns`, before anything else of that instant: a place that is freed can be taken at once."""
+    event = Event(env)
+    event._ok, event._value = True, None
+    event.callbacks = [action]
+    env.schedule(event, priority=URGENT, delay=at_ns - env.now)
+    return event
+
+
+def after(env: simpy.Environment, delay_ns: int, action: Callable[[Event], None]) -> Event:
+    """Calls `action` after `delay_ns`, in the ordinary order of its instant."""
+    event = env.timeout(delay_ns)
+    assert event.callbacks is not None
+    event.callbacks.append(action)
+    return event
+
+
+def to_ns(seconds: float) -> int:
+    """Seconds to integer nanoseconds, rounded to nearest."""
+    return round(seconds * SECOND_NS)

@@ -1,0 +1,154 @@
+"""The link at its levels of fidelity: how many packets a grant carries, and which of their bits arrive wrong.
+
+`paper`     Shannon rate, TOSCN (13); no bits
+`table`     OFDM resource elements and real bits; errors drawn from a table measured with the bit-level link
+`bit`       real bits through Gray QAM, per-subcarrier channel, noise, MRC, one-tap equaliser, hard decisions
+`waveform`  as `bit` on samples: IFFT, prefix, tapped delay line, noise, FFT
+
+All levels see the same world; they differ in what a slot can carry and in what arrives.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from netsim.engine import SECOND_NS
+from netsim.world import World
+from phy.link import Received
+from phy.parameters import Checked, finite, one_of, parameter, positive
+
+LEVELS = ("paper", "table", "bit", "waveform")
+FLOOR_GUARD = 1e-9  # toscn (M5), (M7): a quotient this close below an integer counts as the integer
+
+
+@dataclass(frozen=True)
+class Radio(Checked):
+    """The resources that a policy divides, and the noise."""
+
+    bandwidth_hz: float = parameter(3e6, meaning="total bandwidth B_max", unit="Hz", source="TOSCN Table I", rule=positive)
+    power_w: float = parameter(0.2, meaning="total transmit power P_max", unit="W", source="TOSCN Table I", rule=positive)
+    noise_psd_dbm_hz: float = parameter(
+        -174.0, meaning="noise power spectral density N0", unit="dBm/Hz", source="TOSCN Table I", rule=finite
+    )
+    bits_per_symbol: int = parameter(
+        4, meaning="bits per QAM symbol of levels table, bit and waveform (2 QPSK, 4 16-QAM, 6 64-QAM)",
+        unit="bit", source="toscn 10.4", rule=one_of(1, 2, 4, 6, 8),
+    )
+    bandwidth_step_hz: float = parameter(
+        1.0, meaning="granularity of a bandwidth grant at level paper", unit="Hz", source="toscn E6", rule=positive
+    )
+    power_step_w: float = parameter(
+        1e-6, meaning="granularity of a power grant", unit="W", source="toscn E6", rule=positive
+    )
+
+    @property
+    def n0(self) -> float:
+        """Noise power spectral density in W/Hz = noise energy per resource element in J."""
+        return 10.0 ** ((self.noise_psd_dbm_hz - 30.0) / 10.0)
+
+
+@dataclass(frozen=True)
+class Grants:
+    """What each device may use in a slot; arrays over ue."""
+
+    compression: np.ndarray  # effective compression ratio, a multiple of 1/num_maps
+    bandwidth_hz: np.ndarray
+    power_w: np.ndarray
+
+
+@dataclass
+class Block:
+    """One packet on its way through the link in one slot."""
+
+    ue: int
+    payload: np.ndarray  # uint8, packed bits, MSB first
+    num_bits: int
+    first_symbol: int  # resource element within the device's slot
+
+
+class Link(Protocol):
+    """Contract of all levels (tests/netsim/test_link_contract.py)."""
+
+    level: str
+    carries_bits: bool
+    padding_bits: int  # most bits that rounding a packet up to whole symbols can add
+
+    def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
+        """Bandwidth grants rounded down to what the link can allocate, Hz."""
+
+    def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
+        """Bits per second and hertz at equal power density, for planners; `gain` linear power gain."""
+
+    def carried_bits(
+        self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
+    ) -> np.ndarray:
+        """Bits that each grant carries in `duration_ns`, float64."""
+
+    def symbols(self, num_bits: int) -> int:
+        """Resource elements that a packet of `num_bits` occupies (0 where there are none)."""
+
+    def completions_ns(
+        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: int, most: int, budget_ns: int
+    ) -> list[int]:
+        """When packet 1, 2, ... of `num_bits` each is complete, ns after the grant; at most `most`, none after `budget_ns`."""
+
+    def snr_db(self, grants: Grants, world: World) -> np.ndarray:
+        """SNR of each device per resource element after combining, -inf without a grant."""
+
+    def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> Received | None:
+        """All blocks of the slot, of all devices, through the channel; None where no bits are carried."""
+
+
+def grant_snr_db(power_w: np.ndarray, occupied_hz: np.ndarray, gain: np.ndarray, n0: float) -> np.ndarray:
+    """SNR P h / (N0 B) in dB of grants that occupy `occupied_hz`, -inf where nothing is granted (contract: DESIGN 9)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = np.where(occupied_hz > 0.0, power_w * gain / (n0 * occupied_hz), 0.0)
+        return 10.0 * np.log10(snr)
+
+
+class PaperLink:
+    """TOSCN (13): R = B log2(1 + P h / (N0 B)); a packet is delivered whole or not at all (19)."""
+
+    level = "paper"
+    carries_bits = False
+    padding_bits = 0
+
+    def __init__(self, radio: Radio) -> None:
+        self.radio = radio
+
+    def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
+        step = self.radio.bandwidth_step_hz
+        return np.floor(bandwidth_hz / step + FLOOR_GUARD) * step
+
+    def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
+        return np.log2(1.0 + self.radio.power_w * gain / (self.radio.n0 * self.radio.bandwidth_hz))
+
+    def carried_bits(
+        self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
+    ) -> np.ndarray:
+        occupied = np.maximum(bandwidth_hz, 1e-300)  # 0 Hz carries 0 bits, without a division by zero
+        return duration_ns / SECOND_NS * bandwidth_hz * np.log2(1.0 + power_w * gain / (self.radio.n0 * occupied))
+
+    def symbols(self, num_bits: int) -> int:
+        return 0
+
+    def completions_ns(
+        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: int, most: int, budget_ns: int
+    ) -> list[int]:
+        if bandwidth_hz <= 0.0 or power_w <= 0.0:
+            return []
+        rate = bandwidth_hz * math.log2(1.0 + power_w * gain / (self.radio.n0 * bandwidth_hz))
+        count = min(math.floor(budget_ns / SECOND_NS * rate / num_bits + FLOOR_GUARD), most)
+        packet_ns = num_bits / rate * SECOND_NS if count else 0.0
+        # from k * tau, never by accumulating; the guard may put the last one a hair behind the edge
+        return [min(round(k * packet_ns), budget_ns) for k in range(1, count + 1)]
+
+    def snr_db(self, grants: Grants, world: World) -> np.ndarray:
+        return grant_snr_db(grants.power_w, grants.bandwidth_hz, world.gain, self.radio.n0)
+
+    def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> None:
+        return None

@@ -1,0 +1,142 @@
+"""The world that no policy can move: where the devices are and how their channels fade.
+
+Everything here is exogenous: drawn for every device in every slot, by name, so that two policies or two levels of
+fidelity see bit-identical positions, gains and fading.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import j0
+
+from netsim.engine import SECOND_NS
+from netsim.streams import Prefetched, Streams
+from phy.parameters import Checked, at_least_one, between, non_negative, parameter, positive
+
+
+@dataclass(frozen=True)
+class Cell(Checked):
+    """Geometry and large-scale propagation of one cell."""
+
+    num_ues: int = parameter(6, meaning="devices in the cell (D)", source="TOSCN Table I", rule=between(1, 10_000))
+    radius_m: float = parameter(100.0, meaning="cell radius", unit="m", source="TOSCN Table I", rule=positive)
+    min_distance_m: float = parameter(
+        10.0, meaning="smallest distance of a device from the base station", unit="m", source="toscn E29", rule=positive
+    )
+    path_loss_1km_db: float = parameter(
+        128.1, meaning="path loss at 1 km", unit="dB", source="TOSCN Table I", rule=non_negative
+    )
+    path_loss_exponent: float = parameter(
+        3.76, meaning="path-loss exponent (37.6 dB a decade)", source="TOSCN Table I", rule=positive
+    )
+    shadowing_db: float = parameter(
+        6.0, meaning="standard deviation of log-normal shadowing, one draw per episode", unit="dB", source="TOSCN Table I",
+        rule=non_negative,
+    )
+
+    def check(self) -> None:
+        if self.min_distance_m >= self.radius_m:
+            raise self.error("min_distance_m", f"must be < radius_m={self.radius_m}")
+
+
+@dataclass(frozen=True)
+class Fading(Checked):
+    """Small-scale fading of a device's link, block-constant over a slot, unit mean power per antenna."""
+
+    doppler_hz: float | None = parameter(
+        1.0,
+        meaning="maximum Doppler f_d; correlation over a slot rho = J0(2 pi f_d L); none = independent slots",
+        unit="Hz", source="TOSCN (17), value toscn E5", rule=non_negative,
+    )
+    rician_k: float = parameter(
+        0.0, meaning="Rician factor of the first tap (0 = Rayleigh)", source="TOSCN after (14)", rule=non_negative
+    )
+    num_rx_ant: int = parameter(
+        1, meaning="receive antennas, combined by MRC", source="TOSCN (15)", rule=between(1, 8)
+    )
+    num_taps: int = parameter(
+        1, meaning="taps of the delay line, one sample apart, exponential profile", source="toscn 10.4", rule=at_least_one
+    )
+    tap_decay_db: float = parameter(
+        3.0, meaning="power step from tap to tap", unit="dB", source="perf.md reference chain", rule=non_negative
+    )
+
+    def correlation(self, slot_ns: int) -> float:
+        """rho = J0(2 pi f_d L) of TOSCN (17); 0 for independent slots."""
+        if self.doppler_hz is None:
+            return 0.0
+        return float(j0(2.0 * math.pi * self.doppler_hz * slot_ns / SECOND_NS))
+
+    def tap_powers(self) -> np.ndarray:
+        """Mean power of each tap, float64[num_taps], sum 1."""
+        power = 10.0 ** (-0.1 * self.tap_decay_db * np.arange(self.num_taps))
+        return power / power.sum()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One placement of the devices: an episode's constants, arrays over ue."""
+
+    episode: int
+    distance_m: np.ndarray
+    shadowing_db: np.ndarray
+    path_gain: np.ndarray  # linear power gain alpha of TOSCN (16)
+    los_phase: np.ndarray  # phase step between antennas of the line of sight, radians
+
+
+class World:
+    """Positions and channels of the devices of one cell.
+
+    Attributes:
+        drop: constants of the running episode.
+        taps: complex128[num_ues, num_rx_ant, num_taps], small-scale coefficients of the slot, E|h|^2 = 1 per antenna.
+        gain: float64[num_ues], alpha * sum over antennas and taps of |h|^2: the power gain that the formulas see (toscn M3).
+    """
+
+    def __init__(self, cell: Cell, fading: Fading, slot_ns: int, streams: Streams) -> None:
+        self.cell, self.fading = cell, fading
+        self.rho = fading.correlation(slot_ns)
+        self._topology = [streams.sequential(f"topology/cell0/ue{u}") for u in range(cell.num_ues)]
+        shape = (fading.num_rx_ant, fading.num_taps, 2)
+        self._innovations = [
+            Prefetched(lambda n, g=streams.sequential(f"fading/cell0/ue{u}"): g.standard_normal((n, *shape)))
+            for u in range(cell.num_ues)
+        ]
+        self._scattered: np.ndarray | None = None
+        self._amplitude = np.sqrt(fading.tap_powers())
+
+    def new_drop(self, episode: int) -> Drop:
+        """Places the devices anew; the next `fade` starts their channels from the stationary law.
+
+        Distance is uniform in the ring between min_distance_m and radius_m (uniform area density).
+        """
+        cell = self.cell
+        draws = np.array([[g.random(), g.standard_normal(), g.random()] for g in self._topology])
+        inner, outer = cell.min_distance_m**2, cell.radius_m**2
+        distance = np.sqrt(inner + draws[:, 0] * (outer - inner))
+        shadowing = cell.shadowing_db * draws[:, 1]
+        loss_db = cell.path_loss_1km_db + 10.0 * cell.path_loss_exponent * np.log10(distance / 1000.0) + shadowing
+        # half-wavelength uniform linear array, arrival angle uniform in (-pi/2, pi/2)
+        phase = np.pi * np.sin(np.pi * (draws[:, 2] - 0.5))
+        self.drop = Drop(episode, distance, shadowing, 10.0 ** (-loss_db / 10.0), phase)
+        self._scattered = None
+        return self.drop
+
+    def fade(self) -> None:
+        """Advances every link by one slot: g <- rho g + sqrt(1 - rho^2) e, e ~ CN(0, 1) (TOSCN (17))."""
+        draws = np.stack([next(stream) for stream in self._innovations])
+        innovation = (draws[..., 0] + 1j * draws[..., 1]) * math.sqrt(0.5)
+        if self._scattered is None:
+            self._scattered = innovation
+        else:
+            self._scattered = self.rho * self._scattered + math.sqrt(1.0 - self.rho**2) * innovation
+        self.taps = self._scattered * self._amplitude
+        k = self.fading.rician_k
+        if k > 0.0:
+            steering = np.exp(1j * self.drop.los_phase[:, None] * np.arange(self.fading.num_rx_ant))
+            first = self.taps[:, :, 0] * math.sqrt(1.0 / (1.0 + k))
+            self.taps[:, :, 0] = first + steering * (self._amplitude[0] * math.sqrt(k / (1.0 + k)))
+        self.gain = self.drop.path_gain * (self.taps.real**2 + self.taps.imag**2).sum(axis=(1, 2))
