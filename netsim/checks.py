@@ -147,7 +147,7 @@ def _message_times(messages: Columns) -> list[Finding]:
 
 
 def completeness(trace: Trace) -> list[Finding]:
-    """The run ended; slots 0..N-1; one buffers row per ue and slot; known slots elsewhere; NaN only if allowed."""
+    """The run ended; slots 0..N-1; one buffers row per ue and slot; known slots; NaN by the schema."""
     findings = []
     if not trace.attributes["complete"]:
         findings.append(

@@ -7,12 +7,14 @@ every HDF5 program has; the schema is netsim.trace_schema, the rows come through
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import h5py
 import numpy as np
@@ -30,7 +32,16 @@ from netsim.recorder import (
 )
 from netsim.trace_schema import SCHEMA, TABLES, Column, Table, TraceError
 
-__all__ = ["MemoryTrace", "Trace", "TraceError", "TraceWriter", "read_trace"]
+__all__ = [
+    "MemoryTrace",
+    "Summary",
+    "Trace",
+    "TraceError",
+    "TraceWriter",
+    "describe",
+    "read_trace",
+    "table_csv",
+]
 
 COMPRESSION: Mapping[str, Any] = {"shuffle": True, "compression": "gzip", "compression_opts": 1}
 
@@ -248,3 +259,36 @@ def _read_table(name: str, table: str, digests: Mapping[str, Any]) -> Columns:
         return {key: decoded(values) for key, values in columns.items()}
     except UnicodeDecodeError:
         raise TraceError(f"{name}: table {table} holds text that is not UTF-8, must be UTF-8") from None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One table of a trace: rows, column names, and the span of its times (None without times)."""
+
+    table: str
+    rows: int
+    columns: tuple[str, ...]
+    first_ns: int | None
+    last_ns: int | None
+
+
+def describe(trace: Trace) -> list[Summary]:
+    """What a trace holds, table by table; -1 ("never") does not count as a time."""
+    summaries = []
+    for table in trace:
+        columns = trace[table]
+        times = [values[values >= 0] for name, values in columns.items() if name.endswith("_ns")]
+        times = [values for values in times if len(values)]
+        first = min((int(values.min()) for values in times), default=None)
+        last = max((int(values.max()) for values in times), default=None)
+        rows = len(next(iter(columns.values()))) if columns else 0
+        summaries.append(Summary(table, rows, tuple(columns), first, last))
+    return summaries
+
+
+def table_csv(trace: Trace, table: str, file: TextIO) -> None:
+    """Write one table as CSV with a header line; reals with all their digits, enumerations as integers."""
+    columns = trace[table]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(values.tolist() for values in columns.values())))

@@ -1,0 +1,327 @@
+"""Key figures of one trace or of several runs of the same thing, each with a confidence interval.
+
+Every figure is a ratio of sums (reward per slot, score per packet, errors per bit) or a quantile (delay).
+The unit of replication is the run when there are several traces; with a single trace it is the episode when
+it has several, and otherwise there is no interval: values within an episode depend on each other through
+buffers and fading. Episodes of a run whose agent learns are not identically distributed; replicate such a
+study in runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import numpy as np
+
+from netsim.recorder import Columns, Trace
+from netsim.stats import clopper_pearson_interval, mean_interval, ratio_interval
+from netsim.trace_schema import DELIVERED, TraceError
+from phy.parameters import ParameterError
+
+Replication = dict[str, Columns]
+Sums = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One figure: `ue` is the device index or "all"; without interval `low` and `high` are NaN, `note` says why."""
+
+    kpi: str
+    ue: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    unit: str
+    replication: str
+    note: str
+
+
+def summarise(
+    traces: Sequence[Trace], level: float = 0.95, bandwidth_hz: float | None = None
+) -> list[Record]:
+    """All figures of `traces`, for all devices together and for each.
+
+    Args:
+        traces: one trace, or several runs that differ in seed and run only.
+        level: confidence level.
+        bandwidth_hz: the band that is shared out; with it the bandwidth utilisation is known.
+
+    Raises:
+        TraceError: traces of different scenarios, levels or agents, or the same run twice.
+        ParameterError: no trace, or a level or bandwidth out of range.
+    """
+    if not traces:
+        raise ParameterError("summarise: 0 traces: must be at least 1")
+    if bandwidth_hz is not None and not bandwidth_hz > 0:
+        raise ParameterError(f"summarise: bandwidth_hz = {bandwidth_hz}: must be > 0")
+    _check_same(traces)
+    replications, unit = _replications(traces)
+    ues = np.unique(
+        np.concatenate([columns["ue"] for r in replications for columns in r.values() if "ue" in columns])
+    )
+    records: list[Record] = []
+    for ratio in _ratios(bandwidth_hz):
+        sums = [ratio.sums(replication, ues) for replication in replications]
+        top, bottom = np.array([s[0] for s in sums]), np.array([s[1] for s in sums])
+        total = (
+            bottom.sum(axis=1)
+            if not ratio.per_slot
+            else np.array([_num_slots(r) for r in replications], float)
+        )
+        records.append(_ratio_record(ratio, "all", top.sum(axis=1), total, unit, level))
+        if ratio.per_ue:
+            each = zip(ues, top.T, bottom.T)
+            records += [_ratio_record(ratio, str(ue), x, y, unit, level) for ue, x, y in each]
+    for quantile in _QUANTILES:
+        for ue in ("all", *ues):
+            records.append(_quantile_record(quantile, replications, ue, unit, level))
+    return records
+
+
+def write_csv(records: Sequence[Record], file: TextIO) -> None:
+    """The records as CSV with a header line; NaN as an empty field."""
+    names = [field.name for field in dataclasses.fields(Record)]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    for record in records:
+        values = (getattr(record, name) for name in names)
+        writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in values)
+
+
+def _check_same(traces: Sequence[Trace]) -> None:
+    own = ("seed", "run", "complete", "provenance", "digest")
+    first = traces[0]
+    seen: dict[tuple[int, int], str] = {}
+    for trace in traces:
+        for name in sorted({*first.attributes, *trace.attributes} - set(own)):
+            value, wanted = trace.attributes.get(name), first.attributes.get(name)
+            if value != wanted:
+                raise TraceError(f"{trace.name}: {name} is {value!r}, must be {wanted!r} as in {first.name}")
+        key = (trace.attributes["seed"], trace.attributes["run"])
+        if key in seen:
+            raise TraceError(
+                f"{trace.name}: seed {key[0]}, run {key[1]} is {seen[key]} again, runs must differ"
+            )
+        seen[key] = trace.name
+
+
+_USED = ("slots", "packets", "grants", "receptions", "buffers", "decisions", "ues")
+
+
+def _replications(traces: Sequence[Trace]) -> tuple[list[Replication], str]:
+    """Tables of each replication and what one is: "run" or "episode" ("" when there is only one)."""
+    whole = [{table: trace[table] for table in _USED} for trace in traces]
+    if len(whole) > 1:
+        return whole, "run"
+    (tables,) = whole
+    episodes = np.unique(tables["slots"]["episode"])
+    if len(episodes) < 2:
+        return whole, ""
+    slots = tables["slots"]
+    packets, decisions = tables["packets"], tables["decisions"]
+    used_ns = np.where(packets["sent_ns"] >= 0, packets["sent_ns"], packets["created_ns"])
+    slot_of = {
+        "packets": np.searchsorted(slots["start_ns"], used_ns, side="right") - 1,
+        "decisions": np.searchsorted(slots["start_ns"], decisions["t_ns"], side="right") - 1,
+        **{table: tables[table]["slot"] for table in ("slots", "grants", "receptions", "buffers")},
+    }
+    episode_of = {table: slots["episode"][np.maximum(slot, 0)] for table, slot in slot_of.items()}
+    episode_of["ues"] = tables["ues"]["episode"]
+    split = [
+        {t: {name: v[episode_of[t] == episode] for name, v in tables[t].items()} for t in _USED}
+        for episode in episodes
+    ]
+    return split, "episode"
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    """A figure sum/sum; `sums(replication, ues)` gives both per device [U], `per_slot`: the second counts slots."""
+
+    kpi: str
+    unit: str
+    sums: Callable[[Replication, np.ndarray], Sums]
+    per_ue: bool = True
+    per_slot: bool = False
+    errors: bool = False  # errors among trials: without any error the upper limit is Clopper and Pearson's
+    lacking: str = "nothing to divide by"
+
+
+def _num_slots(replication: Replication) -> int:
+    return len(replication["slots"]["slot"])
+
+
+def _by_ue(
+    columns: Columns, ues: np.ndarray, weights: np.ndarray, keep: np.ndarray | None = None
+) -> np.ndarray:
+    """Sum of `weights` [rows] per device [U], over the rows that `keep` [rows] selects."""
+    ue = columns["ue"] if keep is None else columns["ue"][keep]
+    chosen = weights if keep is None else weights[keep]
+    return np.bincount(np.searchsorted(ues, ue), weights=chosen, minlength=len(ues))
+
+
+def _of_slots(value: Callable[[Columns], np.ndarray]) -> Callable[[Replication, np.ndarray], Sums]:
+    """A column of `slots`, for all devices together: arrays of one element."""
+
+    def sums(replication: Replication, _ues: np.ndarray) -> Sums:
+        return value(replication["slots"]).sum(keepdims=True), np.array([float(_num_slots(replication))])
+
+    return sums
+
+
+def _per_slot(
+    table: str, value: Callable[[Columns], np.ndarray]
+) -> Callable[[Replication, np.ndarray], Sums]:
+    def sums(replication: Replication, ues: np.ndarray) -> Sums:
+        top = _by_ue(replication[table], ues, value(replication[table]))
+        return top, np.full(len(ues), float(_num_slots(replication)))
+
+    return sums
+
+
+def _share(table: str, part: str, whole: str) -> Callable[[Replication, np.ndarray], Sums]:
+    """Errors among what was sent, over the rows where the level counts them (-1 = not counted)."""
+
+    def sums(replication: Replication, ues: np.ndarray) -> Sums:
+        columns = replication[table]
+        counted = columns[part] >= 0
+        return _by_ue(columns, ues, columns[part], counted), _by_ue(columns, ues, columns[whole], counted)
+
+    return sums
+
+
+def _per_packet(value: Callable[[Columns], np.ndarray]) -> Callable[[Replication, np.ndarray], Sums]:
+    def sums(replication: Replication, ues: np.ndarray) -> Sums:
+        packets = replication["packets"]
+        values = value(packets)
+        counted = (packets["fate"] == DELIVERED) & ~np.isnan(values)
+        return _by_ue(packets, ues, values, counted), _by_ue(packets, ues, np.ones(len(values)), counted)
+
+    return sums
+
+
+def _delay_s(packets: Columns) -> np.ndarray:
+    return (packets["delivered_ns"] - packets["created_ns"]) * 1e-9
+
+
+def _delivered_score(packets: Columns) -> np.ndarray:
+    return np.where(packets["fate"] == DELIVERED, np.nan_to_num(packets["score"]), 0.0)
+
+
+def _ratios(bandwidth_hz: float | None) -> list[_Ratio]:
+    nothing, uncounted = "no packet was delivered", "this level counts none"
+    ratios = [
+        _Ratio("reward per slot", "1", _of_slots(lambda s: s["reward"]), per_ue=False, per_slot=True),
+        _Ratio("objective per slot", "1", _of_slots(lambda s: s["objective"]), per_ue=False, per_slot=True),
+        _Ratio(
+            "slots with violations",
+            "share",
+            _of_slots(lambda s: s["num_violations"] > 0),
+            per_ue=False,
+            per_slot=True,
+        ),
+        _Ratio(
+            "delivered per slot", "packets", _per_slot("buffers", lambda b: b["delivered"]), per_slot=True
+        ),
+        _Ratio("accuracy per packet", "1", _per_packet(lambda p: p["score"]), lacking=nothing),
+        _Ratio("efficiency per slot", "1", _per_slot("packets", _delivered_score), per_slot=True),
+        _Ratio("arrived per slot", "packets", _per_slot("buffers", lambda b: b["arrived"]), per_slot=True),
+        _Ratio("blocked per slot", "captures", _per_slot("buffers", lambda b: b["blocked"]), per_slot=True),
+        _Ratio("dropped per slot", "packets", _per_slot("buffers", lambda b: b["dropped"]), per_slot=True),
+        _Ratio("queued at slot end", "packets", _per_slot("buffers", lambda b: b["queued"]), per_slot=True),
+        _Ratio(
+            "bit error rate",
+            "1",
+            _share("receptions", "num_bit_errors", "num_bits"),
+            errors=True,
+            lacking=uncounted,
+        ),
+        _Ratio(
+            "block error rate",
+            "1",
+            _share("receptions", "num_block_errors", "num_blocks"),
+            errors=True,
+            lacking=uncounted,
+        ),
+        _Ratio("delay mean", "s", _per_packet(_delay_s), lacking=nothing),
+        _Ratio("bandwidth granted", "Hz", _per_slot("grants", lambda g: g["bandwidth_hz"]), per_slot=True),
+        _Ratio("power granted", "W", _per_slot("grants", lambda g: g["power_w"]), per_slot=True),
+    ]
+    if bandwidth_hz is not None:
+        used = _per_slot("grants", lambda g: g["bandwidth_hz"] / bandwidth_hz)
+        ratios.append(_Ratio("bandwidth utilisation", "share", used, per_slot=True))
+    return ratios
+
+
+def _ratio_record(
+    ratio: _Ratio, ue: str, top: np.ndarray, bottom: np.ndarray, unit: str, level: float
+) -> Record:
+    n = len(top)
+    if bottom.sum() == 0:
+        return Record(ratio.kpi, ue, math.nan, math.nan, math.nan, n, ratio.unit, unit, ratio.lacking)
+    found = ratio_interval(top, bottom, level)
+    low, high, note = found.low, found.high, "" if unit else _ONE
+    if ratio.errors and n > 1 and top.sum() == 0:
+        low, high = 0.0, clopper_pearson_interval(0, int(bottom.sum()), level).high
+        note = f"no error in {int(bottom.sum())}: upper limit for independent errors"
+    return Record(ratio.kpi, ue, found.mean, low, high, n, ratio.unit, unit, note)
+
+
+_ONE = "one run of one episode: no interval"
+
+
+@dataclass(frozen=True)
+class _Quantile:
+    """A figure that is a quantile of the values of each replication; of several the mean is taken."""
+
+    kpi: str
+    unit: str
+    share: float
+    table: str
+    values: Callable[[Columns], np.ndarray]
+
+
+def _delivered_delay_s(packets: Columns) -> np.ndarray:
+    return np.where(packets["fate"] == DELIVERED, _delay_s(packets), np.nan)
+
+
+_QUANTILES = (
+    _Quantile("delay median", "s", 0.5, "packets", _delivered_delay_s),
+    _Quantile("delay 95 %", "s", 0.95, "packets", _delivered_delay_s),
+    _Quantile("sinr 5 %", "dB", 0.05, "receptions", lambda r: r["sinr_db"]),
+    _Quantile("sinr median", "dB", 0.5, "receptions", lambda r: r["sinr_db"]),
+    _Quantile("sinr 95 %", "dB", 0.95, "receptions", lambda r: r["sinr_db"]),
+)
+
+
+def _quantile_record(
+    quantile: _Quantile, replications: list[Replication], ue: str | int, unit: str, level: float
+) -> Record:
+    found = []
+    for replication in replications:
+        columns = replication[quantile.table]
+        values = quantile.values(columns)
+        values = values[np.isfinite(values) & (True if ue == "all" else columns["ue"] == ue)]
+        if len(values):
+            found.append(float(np.quantile(values, quantile.share)))
+    if not found:
+        return Record(quantile.kpi, str(ue), math.nan, math.nan, math.nan, 0, quantile.unit, unit, "no value")
+    interval = mean_interval(found, level)
+    note = _ONE if not unit else "" if len(found) > 1 else f"one {unit} with values: no interval"
+    return Record(
+        quantile.kpi,
+        str(ue),
+        interval.mean,
+        interval.low,
+        interval.high,
+        len(found),
+        quantile.unit,
+        unit,
+        note,
+    )
