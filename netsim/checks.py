@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netsim.recorder import Columns, Trace
+from netsim.tables import Columns, Trace
 from netsim.trace_schema import DELIVERED, DROPPED, QUEUED, TABLES, TraceError
 
 

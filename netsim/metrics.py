@@ -12,24 +12,24 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
 import numpy as np
 
-from netsim.recorder import Columns, Trace
+from netsim.kpis import QUANTILES, Quantile, Ratio, Replication, num_slots, ratios
 from netsim.stats import clopper_pearson_interval, mean_interval, ratio_interval
-from netsim.trace_schema import DELIVERED, TraceError
+from netsim.tables import Trace
+from netsim.trace_schema import TraceError
 from phy.parameters import ParameterError
 
-Replication = dict[str, Columns]
-Sums = tuple[np.ndarray, np.ndarray]
+_ONE = "one run of one episode: no interval"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One figure: `ue` is the device index or "all"; without interval `low` and `high` are NaN, `note` says why."""
+    """One figure; `ue` is an index or "all"; without interval `low` and `high` are NaN, `note` says why."""
 
     kpi: str
     ue: str
@@ -66,19 +66,19 @@ def summarise(
         np.concatenate([columns["ue"] for r in replications for columns in r.values() if "ue" in columns])
     )
     records: list[Record] = []
-    for ratio in _ratios(bandwidth_hz):
+    for ratio in ratios(bandwidth_hz):
         sums = [ratio.sums(replication, ues) for replication in replications]
         top, bottom = np.array([s[0] for s in sums]), np.array([s[1] for s in sums])
         total = (
             bottom.sum(axis=1)
             if not ratio.per_slot
-            else np.array([_num_slots(r) for r in replications], float)
+            else np.array([num_slots(r) for r in replications], float)
         )
         records.append(_ratio_record(ratio, "all", top.sum(axis=1), total, unit, level))
         if ratio.per_ue:
             each = zip(ues, top.T, bottom.T)
             records += [_ratio_record(ratio, str(ue), x, y, unit, level) for ue, x, y in each]
-    for quantile in _QUANTILES:
+    for quantile in QUANTILES:
         for ue in ("all", *ues):
             records.append(_quantile_record(quantile, replications, ue, unit, level))
     return records
@@ -140,127 +140,8 @@ def _replications(traces: Sequence[Trace]) -> tuple[list[Replication], str]:
     return split, "episode"
 
 
-@dataclass(frozen=True)
-class _Ratio:
-    """A figure sum/sum; `sums(replication, ues)` gives both per device [U], `per_slot`: the second counts slots."""
-
-    kpi: str
-    unit: str
-    sums: Callable[[Replication, np.ndarray], Sums]
-    per_ue: bool = True
-    per_slot: bool = False
-    errors: bool = False  # errors among trials: without any error the upper limit is Clopper and Pearson's
-    lacking: str = "nothing to divide by"
-
-
-def _num_slots(replication: Replication) -> int:
-    return len(replication["slots"]["slot"])
-
-
-def _by_ue(
-    columns: Columns, ues: np.ndarray, weights: np.ndarray, keep: np.ndarray | None = None
-) -> np.ndarray:
-    """Sum of `weights` [rows] per device [U], over the rows that `keep` [rows] selects."""
-    ue = columns["ue"] if keep is None else columns["ue"][keep]
-    chosen = weights if keep is None else weights[keep]
-    return np.bincount(np.searchsorted(ues, ue), weights=chosen, minlength=len(ues))
-
-
-def _of_slots(value: Callable[[Columns], np.ndarray]) -> Callable[[Replication, np.ndarray], Sums]:
-    """A column of `slots`, for all devices together: arrays of one element."""
-
-    def sums(replication: Replication, _ues: np.ndarray) -> Sums:
-        return value(replication["slots"]).sum(keepdims=True), np.array([float(_num_slots(replication))])
-
-    return sums
-
-
-def _per_slot(
-    table: str, value: Callable[[Columns], np.ndarray]
-) -> Callable[[Replication, np.ndarray], Sums]:
-    def sums(replication: Replication, ues: np.ndarray) -> Sums:
-        top = _by_ue(replication[table], ues, value(replication[table]))
-        return top, np.full(len(ues), float(_num_slots(replication)))
-
-    return sums
-
-
-def _share(table: str, part: str, whole: str) -> Callable[[Replication, np.ndarray], Sums]:
-    """Errors among what was sent, over the rows where the level counts them (-1 = not counted)."""
-
-    def sums(replication: Replication, ues: np.ndarray) -> Sums:
-        columns = replication[table]
-        counted = columns[part] >= 0
-        return _by_ue(columns, ues, columns[part], counted), _by_ue(columns, ues, columns[whole], counted)
-
-    return sums
-
-
-def _per_packet(value: Callable[[Columns], np.ndarray]) -> Callable[[Replication, np.ndarray], Sums]:
-    def sums(replication: Replication, ues: np.ndarray) -> Sums:
-        packets = replication["packets"]
-        values = value(packets)
-        counted = (packets["fate"] == DELIVERED) & ~np.isnan(values)
-        return _by_ue(packets, ues, values, counted), _by_ue(packets, ues, np.ones(len(values)), counted)
-
-    return sums
-
-
-def _delay_s(packets: Columns) -> np.ndarray:
-    return (packets["delivered_ns"] - packets["created_ns"]) * 1e-9
-
-
-def _delivered_score(packets: Columns) -> np.ndarray:
-    return np.where(packets["fate"] == DELIVERED, np.nan_to_num(packets["score"]), 0.0)
-
-
-def _ratios(bandwidth_hz: float | None) -> list[_Ratio]:
-    nothing, uncounted = "no packet was delivered", "this level counts none"
-    ratios = [
-        _Ratio("reward per slot", "1", _of_slots(lambda s: s["reward"]), per_ue=False, per_slot=True),
-        _Ratio("objective per slot", "1", _of_slots(lambda s: s["objective"]), per_ue=False, per_slot=True),
-        _Ratio(
-            "slots with violations",
-            "share",
-            _of_slots(lambda s: s["num_violations"] > 0),
-            per_ue=False,
-            per_slot=True,
-        ),
-        _Ratio(
-            "delivered per slot", "packets", _per_slot("buffers", lambda b: b["delivered"]), per_slot=True
-        ),
-        _Ratio("accuracy per packet", "1", _per_packet(lambda p: p["score"]), lacking=nothing),
-        _Ratio("efficiency per slot", "1", _per_slot("packets", _delivered_score), per_slot=True),
-        _Ratio("arrived per slot", "packets", _per_slot("buffers", lambda b: b["arrived"]), per_slot=True),
-        _Ratio("blocked per slot", "captures", _per_slot("buffers", lambda b: b["blocked"]), per_slot=True),
-        _Ratio("dropped per slot", "packets", _per_slot("buffers", lambda b: b["dropped"]), per_slot=True),
-        _Ratio("queued at slot end", "packets", _per_slot("buffers", lambda b: b["queued"]), per_slot=True),
-        _Ratio(
-            "bit error rate",
-            "1",
-            _share("receptions", "num_bit_errors", "num_bits"),
-            errors=True,
-            lacking=uncounted,
-        ),
-        _Ratio(
-            "block error rate",
-            "1",
-            _share("receptions", "num_block_errors", "num_blocks"),
-            errors=True,
-            lacking=uncounted,
-        ),
-        _Ratio("delay mean", "s", _per_packet(_delay_s), lacking=nothing),
-        _Ratio("bandwidth granted", "Hz", _per_slot("grants", lambda g: g["bandwidth_hz"]), per_slot=True),
-        _Ratio("power granted", "W", _per_slot("grants", lambda g: g["power_w"]), per_slot=True),
-    ]
-    if bandwidth_hz is not None:
-        used = _per_slot("grants", lambda g: g["bandwidth_hz"] / bandwidth_hz)
-        ratios.append(_Ratio("bandwidth utilisation", "share", used, per_slot=True))
-    return ratios
-
-
 def _ratio_record(
-    ratio: _Ratio, ue: str, top: np.ndarray, bottom: np.ndarray, unit: str, level: float
+    ratio: Ratio, ue: str, top: np.ndarray, bottom: np.ndarray, unit: str, level: float
 ) -> Record:
     n = len(top)
     if bottom.sum() == 0:
@@ -273,35 +154,8 @@ def _ratio_record(
     return Record(ratio.kpi, ue, found.mean, low, high, n, ratio.unit, unit, note)
 
 
-_ONE = "one run of one episode: no interval"
-
-
-@dataclass(frozen=True)
-class _Quantile:
-    """A figure that is a quantile of the values of each replication; of several the mean is taken."""
-
-    kpi: str
-    unit: str
-    share: float
-    table: str
-    values: Callable[[Columns], np.ndarray]
-
-
-def _delivered_delay_s(packets: Columns) -> np.ndarray:
-    return np.where(packets["fate"] == DELIVERED, _delay_s(packets), np.nan)
-
-
-_QUANTILES = (
-    _Quantile("delay median", "s", 0.5, "packets", _delivered_delay_s),
-    _Quantile("delay 95 %", "s", 0.95, "packets", _delivered_delay_s),
-    _Quantile("sinr 5 %", "dB", 0.05, "receptions", lambda r: r["sinr_db"]),
-    _Quantile("sinr median", "dB", 0.5, "receptions", lambda r: r["sinr_db"]),
-    _Quantile("sinr 95 %", "dB", 0.95, "receptions", lambda r: r["sinr_db"]),
-)
-
-
 def _quantile_record(
-    quantile: _Quantile, replications: list[Replication], ue: str | int, unit: str, level: float
+    quantile: Quantile, replications: list[Replication], ue: str | int, unit: str, level: float
 ) -> Record:
     found = []
     for replication in replications:

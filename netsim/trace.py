@@ -19,17 +19,8 @@ from typing import Any, TextIO
 import h5py
 import numpy as np
 
-from netsim.recorder import (
-    CHUNK_ROWS,
-    Columns,
-    MemoryTrace,
-    Recorder,
-    TableDigest,
-    Trace,
-    decoded,
-    little,
-    root_attributes,
-)
+from netsim.recorder import CHUNK_ROWS, MemoryTrace, Recorder, root_attributes
+from netsim.tables import Columns, TableDigest, Trace, decoded, little
 from netsim.trace_schema import SCHEMA, TABLES, Column, Table, TraceError
 
 __all__ = [
