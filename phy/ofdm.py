@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from phy.parameters import Checked, at_least_one, non_negative, parameter, positive, power_of_two
+import numpy as np
+
+from phy.parameters import (
+    Checked,
+    ParameterError,
+    at_least_one,
+    non_negative,
+    parameter,
+    positive,
+    power_of_two,
+)
 
 _SYMBOLS_PER_15_PERIODS = 14
 
@@ -112,3 +122,20 @@ class Ofdm(Checked):
     def num_subcarriers(self, bandwidth_hz: float) -> int:
         """Whole subcarriers in `bandwidth_hz`, floor with a guard of 1e-9 against rounding."""
         return max(0, math.floor(bandwidth_hz / self.subcarrier_spacing_hz + 1e-9))
+
+    def bins(self, num_subcarriers: int, first: int | None = None) -> np.ndarray:
+        """FFT bins of contiguous subcarriers, int64[num_subcarriers], negative bins for negative frequencies.
+
+        Args:
+            first: lowest subcarrier relative to the carrier frequency; default centres the block.
+        """
+        if not 1 <= num_subcarriers <= self.fft_size:
+            raise ParameterError(
+                f"num_subcarriers = {num_subcarriers}: must be in [1, fft_size={self.fft_size}]"
+            )
+        low = -(num_subcarriers // 2) if first is None else first
+        if low < -self.fft_size // 2 or low + num_subcarriers > self.fft_size // 2:
+            raise ParameterError(
+                f"first = {low}: the block must lie in [-{self.fft_size // 2}, {self.fft_size // 2})"
+            )
+        return np.arange(low, low + num_subcarriers, dtype=np.int64)

@@ -1,0 +1,151 @@
+"""Bursts: the arrays that every level of the link takes and gives, and their checks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from phy import burst_kernels as kernels
+from phy.parameters import ParameterError
+
+_DTYPES = {
+    "payload": np.dtype(np.uint8),
+    "offset": np.dtype(np.int64),
+    "num_bits": np.dtype(np.int64),
+    "bits_per_symbol": np.dtype(np.int64),
+    "h": np.dtype(np.complex64),
+    "es": np.dtype(np.float64),
+    "first_symbol": np.dtype(np.int64),
+    "key": np.dtype(np.uint64),
+    "slot": np.dtype(np.int64),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Bursts:
+    """B bursts; a burst is the bits of one packet of one user in one slot.
+
+    Arrays must have the dtypes below and be C-contiguous (ParameterError otherwise). Values are checked by
+    the functions that transmit them.
+    """
+
+    payload: np.ndarray  # uint8[num_bytes], packed bits, MSB first, each burst starts at a byte boundary
+    offset: np.ndarray  # int64[B], first byte of each burst
+    num_bits: np.ndarray  # int64[B]; a burst takes ceil(num_bits / bits_per_symbol) resource elements
+    bits_per_symbol: np.ndarray  # int64[B]: 1, 2, 4, 6, 8
+    h: np.ndarray  # complex64[B, num_rx_ant, F], frequency response per subcarrier, E|h|^2 = 1; F = 1 is flat
+    es: np.ndarray  # float64[B], received energy per resource element and antenna for |h| = 1, in J
+    n0: float  # noise energy per resource element and antenna, in J (= W/Hz)
+    first_symbol: np.ndarray  # int64[B], index of the first data resource element within the user's slot
+    key: np.ndarray  # uint64[B], noise key of the user
+    slot: np.ndarray  # int64[B] >= 0
+    num_subcarriers: np.ndarray = None  # type: ignore  # int64[B] <= F; left out: F for all bursts
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            a = getattr(self, name)
+            if not isinstance(a, np.ndarray) or a.dtype != dtype or not a.flags.c_contiguous:
+                got = f"{a.dtype} array" if isinstance(a, np.ndarray) else type(a).__name__
+                raise ParameterError(f"Bursts.{name} is {got}: must be a C-contiguous {dtype} array")
+        size = self.offset.shape[0]
+        for name in ("num_bits", "bits_per_symbol", "es", "first_symbol", "key", "slot"):
+            if getattr(self, name).shape != (size,):
+                raise ParameterError(
+                    f"Bursts.{name} has shape {getattr(self, name).shape}: must be ({size},)"
+                )
+        if self.h.ndim != 3 or self.h.shape[0] != size or self.h.shape[1] < 1 or self.h.shape[2] < 1:
+            raise ParameterError(f"Bursts.h has shape {self.h.shape}: must be ({size}, num_rx_ant, F)")
+        if not 0.0 <= self.n0 < float("inf"):
+            raise ParameterError(f"Bursts.n0 = {self.n0}: must be >= 0 and finite")
+        if self.num_subcarriers is None:
+            object.__setattr__(self, "num_subcarriers", np.full(size, self.h.shape[2], np.int64))
+        elif self.num_subcarriers.dtype != np.int64 or self.num_subcarriers.shape != (size,):
+            raise ParameterError(f"Bursts.num_subcarriers: must be an int64 array of shape ({size},)")
+
+    @property
+    def size(self) -> int:
+        """Number of bursts."""
+        return int(self.offset.shape[0])
+
+    def num_symbols(self) -> np.ndarray:
+        """int64[B], resource elements of each burst."""
+        return -(-self.num_bits // self.bits_per_symbol)
+
+
+@dataclass(frozen=True, eq=False)
+class Received:
+    """What the receiver decided."""
+
+    payload: np.ndarray  # uint8[num_bytes], same layout as sent; bits that belong to no burst are as sent
+    num_bit_errors: np.ndarray  # int64[B]
+    snr_db: (
+        np.ndarray
+    )  # float64[B], SNR per resource element after combining, mean over the elements in linear
+
+
+@dataclass(frozen=True, eq=False)
+class Soft:
+    """Log-likelihood ratios of all bursts, one after another."""
+
+    llr: np.ndarray  # float32[sum of num_bits], positive = bit 0
+    start: np.ndarray  # int64[B + 1], burst b is llr[start[b] : start[b + 1]]
+    snr_db: np.ndarray  # float64[B], as in Received
+
+
+_RULES = {
+    kernels.BAD_BITS: ("bits_per_symbol", "must be one of 1, 2, 4, 6, 8"),
+    kernels.BAD_RANGE: ("num_bits", "the burst must lie within the payload"),
+    kernels.BAD_SLOT: ("slot", "must be >= 0"),
+    kernels.BAD_ES: ("es", "must be >= 0 and finite"),
+    kernels.BAD_SYMBOL: ("first_symbol", "must be >= 0"),
+    kernels.BAD_WIDTH: ("num_subcarriers", "must be in [1, F = h.shape[2]]"),
+}
+
+
+def check_bursts(b: Bursts) -> None:
+    """ParameterError that names the first burst, field, value and rule broken."""
+    index, code = kernels.check(
+        b.payload.size, b.offset, b.num_bits, b.bits_per_symbol, b.es, b.first_symbol, b.slot,
+        b.num_subcarriers, b.h.shape[2],
+    )  # fmt: skip
+    if index >= 0:
+        name, rule = _RULES[code]
+        raise ParameterError(f"Bursts.{name}[{index}] = {getattr(b, name)[index]}: {rule}")
+
+
+def snr_to_db(snr: np.ndarray) -> np.ndarray:
+    """10 log10 of non-negative numbers; -inf for 0."""
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10(snr)
+
+
+def burst_bits(bursts: Bursts, index: int, pad: bool = False) -> np.ndarray:
+    """0/1 bits of one burst, uint8[num_bits]; with `pad` as sent, filled up with the byte's rest and
+    zeros.
+    """
+    o, n = int(bursts.offset[index]), int(bursts.num_bits[index])
+    bits = np.unpackbits(bursts.payload[o : o + (n + 7) // 8])
+    if not pad:
+        return bits[:n]
+    m = int(bursts.bits_per_symbol[index])
+    out = np.zeros(-(-n // m) * m, np.uint8)
+    k = min(out.size, bits.size)
+    out[:k] = bits[:k]
+    return out
+
+
+def over_threads(run: Callable[[int, int], None], size: int, threads: int) -> None:
+    """Call run(first, last) over [0, size) in `threads` contiguous parts; the kernels release the GIL."""
+    if threads < 1:
+        raise ParameterError(f"threads = {threads}: must be >= 1")
+    if threads == 1 or size < 2:
+        run(0, size)
+        return
+    bounds = [size * i // threads for i in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(run, a, z) for a, z in itertools.pairwise(bounds)]:
+            future.result()
