@@ -25,15 +25,21 @@ from phy.philox import LANE_ANTENNA, LANE_GUARD, LANE_PREFIX, LANE_RE_NOISE, com
 
 
 def transmit_waveform(
-    bursts: Bursts, ofdm: Ofdm, taps: np.ndarray, bins: np.ndarray | None = None
+    bursts: Bursts,
+    ofdm: Ofdm,
+    taps: np.ndarray,
+    num_subcarriers: np.ndarray | None = None,
+    first_subcarrier: np.ndarray | None = None,
 ) -> Received:
     """Hard decisions of level `waveform` with perfect channel knowledge (`bursts.h`).
 
     Args:
-        bursts: as for `transmit_bit`; h must be the response of the taps at the bins (`frequency_response`).
+        bursts: as for `transmit_bit`; h must be the `response` of the taps (F = 1 with one tap: flat).
         ofdm: numerology; fft_size must hold the widest burst.
         taps: complex[B, num_rx_ant, L], impulse response per sample, L <= fft_size.
-        bins: int[F], FFT bin of each subcarrier; default `ofdm.bins(F)`.
+        num_subcarriers: int64[B], width of each burst; default `bursts.num_subcarriers`.
+        first_subcarrier: int64[B], lowest subcarrier of each burst, counted from the lower edge of the carrier
+            (FFT bin -fft_size/2); default centres each burst.
 
     Returns: as `transmit_bit`.
     """
@@ -43,6 +49,7 @@ def transmit_waveform(
         raise ParameterError(
             f"taps of shape {taps.shape}: must be ({b.h.shape[0]}, {b.h.shape[1]}, L), 1 <= L <= fft_size"
         )
+    widths = b.num_subcarriers if num_subcarriers is None else num_subcarriers
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
     snr = np.full(b.size, np.inf)
@@ -51,16 +58,47 @@ def transmit_waveform(
         if b.num_bits[i]:
             frames.setdefault((int(b.key[i]), int(b.slot[i])), []).append(i)
     for members in frames.values():
-        width = int(b.num_subcarriers[members[0]])
-        used = ofdm.bins(width) if bins is None else np.asarray(bins)[:width]
-        _transmit_frame(b, members, ofdm, taps[members[0]], used, received, errors, snr)
+        lead = members[0]
+        for i in members[1:]:
+            if widths[i] != widths[lead] or not np.array_equal(b.h[i], b.h[lead]):
+                raise ParameterError(f"Bursts.h[{i}]: bursts of one key and slot must share their channel")
+        used = _bins(
+            ofdm, int(widths[lead]), None if first_subcarrier is None else int(first_subcarrier[lead])
+        )
+        h = b.h[lead, :, : used.size]
+        if h.shape[1] != used.size:
+            if h.shape[1] != 1 or taps.shape[2] != 1:
+                raise ParameterError(f"Bursts.h[{lead}] has {h.shape[1]} subcarriers: must have {used.size}")
+            h = np.repeat(h, used.size, axis=1)
+        _transmit_frame(b, members, ofdm, taps[lead], h, used, received, errors, snr)
     return Received(received, errors, snr_to_db(snr))
 
 
-def response(ofdm: Ofdm, taps: np.ndarray, num_subcarriers: int) -> np.ndarray:
-    """`Bursts.h` for given taps: complex64[B, R, F] at the default bins."""
-    h = frequency_response(taps, ofdm.fft_size, ofdm.bins(num_subcarriers))
-    return np.ascontiguousarray(h, np.complex64)
+def _bins(ofdm: Ofdm, width: int, first: int | None) -> np.ndarray:
+    return ofdm.bins(width, None if first is None else first - ofdm.fft_size // 2)
+
+
+def response(
+    ofdm: Ofdm,
+    taps: np.ndarray,
+    num_subcarriers: np.ndarray | int,
+    first_subcarrier: np.ndarray | None = None,
+) -> np.ndarray:
+    """`Bursts.h` for given taps.
+
+    Args:
+        taps: complex[B, R, L].
+        num_subcarriers: int64[B] or one width for all; first_subcarrier: as in `transmit_waveform`.
+
+    Returns: complex64[B, R, F] with F the largest width; 0 past a link's own width.
+    """
+    widths = np.broadcast_to(num_subcarriers, taps.shape[:1])
+    out = np.zeros((*taps.shape[:2], int(widths.max(initial=1))), np.complex64)
+    for i, width in enumerate(widths):
+        if width > 0:
+            first = None if first_subcarrier is None else int(first_subcarrier[i])
+            out[i, :, :width] = frequency_response(taps[i], ofdm.fft_size, _bins(ofdm, int(width), first))
+    return out
 
 
 def _transmit_frame(
@@ -68,6 +106,7 @@ def _transmit_frame(
     members: list[int],
     ofdm: Ofdm,
     taps: np.ndarray,
+    h: np.ndarray,
     bins: np.ndarray,
     received: np.ndarray,
     errors: np.ndarray,
@@ -75,11 +114,6 @@ def _transmit_frame(
 ) -> None:
     """All bursts of one user in one slot; writes their entries of the three outputs."""
     lead = members[0]
-    h = b.h[lead, :, : bins.size]
-    if h.shape[1] != bins.size:
-        raise ParameterError(
-            f"h has {h.shape[1]} subcarriers, the burst {bins.size}: level waveform needs all"
-        )
     num = b.num_symbols()
     width = bins.size
     first = min(int(b.first_symbol[i]) // width for i in members)
@@ -87,8 +121,6 @@ def _transmit_frame(
     grid = np.zeros((last - first) * width, np.complex64)
     sent: dict[int, np.ndarray] = {}
     for i in members:
-        if b.num_subcarriers[i] != width or not np.array_equal(b.h[i], b.h[lead]):
-            raise ParameterError(f"Bursts.h[{i}]: bursts of one key and slot must share their channel")
         m = int(b.bits_per_symbol[i])
         sent[i] = burst_bits(b, i, pad=True)
         at = int(b.first_symbol[i]) - first * width
