@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 
 from netsim.systems.toscn import Model
 
-_GRID = np.unique(np.concatenate([[0.0, 0.25, 0.4, 0.5], np.linspace(0.55, 0.96, 26)]))
+_GRID_STEPS = 256
 
 
 def oracle_bound(
@@ -91,7 +91,10 @@ def oracle_bound(
 
 
 def _task_grid(model: Model, task: int) -> np.ndarray:
-    """Compression values of a task: a grid dense where the optimum lies, every eta_max included (all tasks the same length)."""
+    """Compression values of a task, every eta_max included; all tasks get the same number.
+
+    Between grid values the programme mixes, which lies below the concave curve by at most max|A''| / (8 steps^2) = 2e-5.
+    """
     most = model.max_compression(np.arange(len(model.most_discarded)))
-    grid = np.unique(np.concatenate([np.ceil(_GRID * model.num_maps) / model.num_maps, most]))
+    grid = np.unique(np.concatenate([np.arange(_GRID_STEPS) / _GRID_STEPS, most]))
     return np.minimum(grid, most[task])
