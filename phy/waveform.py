@@ -38,8 +38,8 @@ def transmit_waveform(
         ofdm: numerology; fft_size must hold the widest burst.
         taps: complex[B, num_rx_ant, L], impulse response per sample, L <= fft_size.
         num_subcarriers: int64[B], width of each burst; default `bursts.num_subcarriers`.
-        first_subcarrier: int64[B], lowest subcarrier of each burst, counted from the lower edge of the carrier
-            (FFT bin -fft_size/2); default centres each burst.
+        first_subcarrier: int64[B], lowest subcarrier of each burst, counted from the lower edge of the
+            carrier (FFT bin -fft_size/2); default centres each burst.
 
     Returns: as `transmit_bit`.
     """
