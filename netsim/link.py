@@ -18,7 +18,7 @@ import numpy as np
 
 from netsim.engine import SECOND_NS
 from netsim.world import World
-from phy.link import Received
+from phy.bursts import Received
 from phy.parameters import Checked, finite, one_of, parameter, positive
 
 LEVELS = ("paper", "table", "bit", "waveform")

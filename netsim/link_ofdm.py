@@ -12,8 +12,10 @@ from netsim.link import FLOOR_GUARD, Block, Grants, Radio, grant_snr_db
 from netsim.streams import Streams
 from netsim.world import World
 from phy.channel import frequency_response
-from phy.link import Bursts, Received, transmit_bit
+from phy.bursts import Bursts, Received
+from phy.link import transmit_bit
 from phy.ofdm import Ofdm
+from phy.table import BerTable, measure_ber_table, transmit_table
 from phy.waveform import transmit_waveform
 
 
@@ -101,8 +103,6 @@ class OfdmLink:
         if self.level == "waveform":
             return transmit_waveform(bursts, self.ofdm, world.taps[ue], subcarriers[ue], lowest[ue])
         if self.level == "table":
-            from phy.table import transmit_table
-
             return transmit_table(bursts, measured_table(self.radio.bits_per_symbol))
         return transmit_bit(bursts)
 
@@ -123,12 +123,10 @@ TABLE_BITS = 400_000
 
 
 @functools.cache
-def measured_table(bits_per_symbol: int):
+def measured_table(bits_per_symbol: int) -> BerTable:
     """Bit error table of a modulation over AWGN, measured here with the bit-level link under a key of its own.
 
     Counts are kept in the table; the measurement takes a fraction of a second and is the same on every machine.
     """
-    from phy.table import measure_ber_table
-
     key = Streams(0).kernel_key(f"table/{bits_per_symbol}")
     return measure_ber_table(bits_per_symbol, np.array(TABLE_SNR_DB, float), TABLE_BITS, key)

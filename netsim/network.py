@@ -27,7 +27,7 @@ from netsim.systems.toscn import Observation, Toscn
 from netsim.systems.toscn_task import Task
 from netsim.traffic import Source
 from netsim.world import World
-from phy.link import Received
+from phy.bursts import Received
 
 CELL, AGENT = "cell0", "agent0"
 

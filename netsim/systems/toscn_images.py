@@ -10,7 +10,7 @@ from netsim.semantics.bank import load_bank
 from netsim.streams import Streams
 from netsim.systems.toscn import TASKS, Model, Toscn
 from netsim.systems.toscn_task import TaskDraw
-from phy.link import Received
+from phy.bursts import Received
 
 
 class ImageTask:

@@ -15,7 +15,7 @@ from netsim.link import Block
 from netsim.semantics.bank import ImageBank
 from netsim.streams import Streams
 from netsim.systems.toscn import TASKS, Model, Toscn
-from phy.link import Received
+from phy.bursts import Received
 
 _NO_PAYLOAD = np.empty(0, np.uint8)
 

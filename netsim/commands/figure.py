@@ -1,0 +1,69 @@
+"""`python -m netsim figure NAME`: reproduces one published table or figure and writes its data."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from phy.parameters import ParameterError
+
+
+def main(name: str, episodes: int | None, jobs: int, out: Path) -> int:
+    """Makes the figure `name`; returns 0."""
+    if name not in FIGURES:
+        near = difflib.get_close_matches(name, FIGURES, 1)
+        hint = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(FIGURES)
+        raise ParameterError(f"figure {name}: no such figure ({hint})")
+    if jobs < 1:
+        raise ParameterError(f"--jobs {jobs}: must be >= 1")
+    if episodes is not None and episodes < 2:
+        raise ParameterError(f"--episodes {episodes}: must be >= 2")
+    FIGURES[name](episodes, jobs, out)
+    return 0
+
+
+@contextmanager
+def _progress(title: str):
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        line = progress.add_task(title)
+        yield lambda done, total: progress.update(line, completed=done, total=total)
+
+
+def _toscn_policies(episodes: int | None, jobs: int, out: Path) -> None:
+    from netsim.figures import toscn_policies as figure
+
+    with _progress("toscn-policies") as advance:
+        cells = figure.table(episodes or 200, jobs, advance)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    table = Table(title="TOSCN, level paper: reward per slot (95 % interval over episodes), packets per slot, accuracy",
+                  header_style="bold")  # fmt: skip
+    table.add_column("policy")
+    for bandwidth in figure.BANDWIDTHS_HZ:
+        table.add_column(f"{bandwidth / 1e6:g} MHz", justify="right")
+    for policy in figure.REFERENCE:
+        mine = [cell for cell in cells if cell.policy == policy]
+        table.add_row(policy, *(_cell(cell) for cell in mine))
+    console.print(table)
+    path = out / "toscn-policies.csv"
+    figure.write_csv(cells, path)
+    console.print(f"{cells[0].episodes} episodes of 10 slots, seed {figure.SEED}; in brackets what the specification's "
+                  f"prototype measured; data: {path}")  # fmt: skip
+
+
+def _cell(cell) -> str:
+    eta = "" if cell.compression != cell.compression else f"\neta {cell.compression:g}"
+    half = (cell.high - cell.low) / 2
+    return f"{cell.reward:.2f} ±{half:.2f} ({cell.reference:.2f})\n{cell.packets:.2f} · {cell.accuracy:.3f}{eta}"
+
+
+FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {"toscn-policies": _toscn_policies}

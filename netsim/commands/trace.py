@@ -1,0 +1,48 @@
+"""`python -m netsim trace FILE`: what a trace holds, whether it passes its checks, one table as CSV."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from netsim import checks
+from netsim.tables import Trace
+from netsim.trace import describe, read_trace, table_csv
+
+
+def main(files: list[Path], csv_table: str | None) -> int:
+    """Prints the summary of each file, or one table as CSV; 1 if a check fails."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    failed = False
+    for file in files:
+        trace = read_trace(file)
+        if csv_table is not None:
+            table_csv(trace, csv_table, sys.stdout)
+            continue
+        findings = checks.check(trace)
+        failed |= bool(findings)
+        _print(console, file, trace, findings)
+    return 1 if failed else 0
+
+
+def _print(console: Console, file: Path, trace: Trace, findings: list[checks.Finding]) -> None:
+    a = trace.attributes
+    console.print(f"[bold]{file}[/bold]  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}")
+    origin = a["provenance"]
+    for line in origin.get("data", []):
+        console.print(f"  data: {line}", markup=False)
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="bold")
+    for title, justify in (("table", "left"), ("rows", "right"), ("columns", "left"), ("from", "right"), ("to", "right")):
+        table.add_column(title, justify=justify, overflow="fold")
+    for row in describe(trace):
+        times = ["", ""] if row.first_ns is None else [f"{row.first_ns / 1e9:.3f} s", f"{row.last_ns / 1e9:.3f} s"]
+        table.add_row(row.table, f"{row.rows:,}", ", ".join(row.columns), *times)
+    console.print(table)
+    if findings:
+        for finding in findings:
+            console.print(f"  [red]broken[/red] {finding}", markup=True)
+    else:
+        console.print("  checks: conservation, causality, completeness hold")
