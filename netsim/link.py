@@ -130,7 +130,7 @@ class PaperLink:
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
     ) -> np.ndarray:
-        occupied = np.maximum(bandwidth_hz, 1e-300)  # 0 Hz carries 0 bits, without a division by zero
+        occupied = np.where(bandwidth_hz > 0.0, bandwidth_hz, 1.0)  # 0 Hz carries 0 bits, without a division by zero
         return duration_ns / SECOND_NS * bandwidth_hz * np.log2(1.0 + power_w * gain / (self.radio.n0 * occupied))
 
     def symbols(self, num_bits: int) -> int:
