@@ -70,7 +70,7 @@ def kept_positions(num_steps: int, rate: str) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def encode_kernel(bits, tail_biting, out):  # type: ignore[no-untyped-def]
+def encode_kernel(bits, tail_biting, out):
     """Code bits out uint8[B, 2 num_steps] of bits uint8[B, num_bits]: XORs of delayed inputs."""
     num_bits, num_steps = bits.shape[1], out.shape[1] // 2
     padded = np.zeros(num_steps + 6, dtype=np.uint8)

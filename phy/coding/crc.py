@@ -52,7 +52,7 @@ _TABLES = {name: _table(crc) for name, crc in CRCS.items()}
 
 
 @njit(cache=True, nogil=True)
-def crc_bytes_kernel(payload, table, out):  # type: ignore[no-untyped-def]
+def crc_bytes_kernel(payload, table, out):
     """Left-aligned registers out uint32[B] of the byte rows payload uint8[B, num_bytes]."""
     for b in range(payload.shape[0]):
         register = np.uint32(0)
@@ -63,7 +63,7 @@ def crc_bytes_kernel(payload, table, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def crc_bits_kernel(bits, table, out):  # type: ignore[no-untyped-def]
+def crc_bits_kernel(bits, table, out):
     """Left-aligned registers out uint32[B] of the bit rows bits uint8[B, num_bits], eight bits a step."""
     num_bits = bits.shape[1]
     head = num_bits % 8

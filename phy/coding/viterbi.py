@@ -44,7 +44,7 @@ def _outputs(parity: int) -> list[int]:
 _EVEN_OUTPUT, _ODD_OUTPUT = _outputs(0), _outputs(1)
 
 
-def _step_all(words, metric, survivors):  # type: ignore[no-untyped-def]
+def _step_all(words, metric, survivors):
     """Run all steps of one codeword.
 
     Args:
@@ -69,23 +69,23 @@ def _step_all(words, metric, survivors):  # type: ignore[no-untyped-def]
 class _Emitter:
     """Writes the vector code of the step: 64 unsigned lanes of `width` bits."""
 
-    def __init__(self, builder, width: int):  # type: ignore[no-untyped-def]
+    def __init__(self, builder, width: int):
         self.builder = builder
         self.lane = ir.VectorType(ir.IntType(width), NUM_STATES)
         self.word = ir.VectorType(ir.IntType(4 * width), NUM_STATES // 4)
 
-    def shuffle(self, vector, indices):  # type: ignore[no-untyped-def]
+    def shuffle(self, vector, indices):
         index = ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), index)
 
-    def minimum(self, vector):  # type: ignore[no-untyped-def]
+    def minimum(self, vector):
         """The least lane, in every lane."""
         for distance in (32, 16, 8, 4, 2, 1):
             other = self.shuffle(vector, [p ^ distance for p in range(NUM_STATES)])
             vector = self.builder.select(self.builder.icmp_unsigned("<", other, vector), other, vector)
         return vector
 
-    def step(self, state, word):  # type: ignore[no-untyped-def]
+    def step(self, state, word):
         """One trellis step: (new state costs, comparisons as an i64)."""
         builder = self.builder
         first = builder.insert_element(
@@ -102,13 +102,13 @@ class _Emitter:
 
 
 @intrinsic
-def _step_all_vector(typingctx, words, metric, survivors):  # type: ignore[no-untyped-def]
+def _step_all_vector(typingctx, words, metric, survivors):
     """`_step_all` as vector code; same arguments."""
     signature = types.void(words, metric, survivors)
     width = metric.dtype.bitwidth
     block = _BLOCK[width]
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         arrays = [context.make_array(t)(context, builder, v) for t, v in zip(signature.args, args)]
         words_at, metric_at, survivors_at = (a.data for a in arrays)
         num_steps = cgutils.unpack_tuple(builder, arrays[0].shape, 1)[0]
@@ -118,12 +118,12 @@ def _step_all_vector(typingctx, words, metric, survivors):  # type: ignore[no-un
         lowest = cgutils.alloca_once_value(builder, ir.Constant(emit.lane, [0] * NUM_STATES))
         length = num_steps.type
 
-        def step(t):  # type: ignore[no-untyped-def]
+        def step(t):
             new, chosen = emit.step(builder.load(state), builder.load(builder.gep(words_at, [t])))
             builder.store(new, state)
             builder.store(chosen, builder.gep(survivors_at, [t]))
 
-        def normalise():  # type: ignore[no-untyped-def]
+        def normalise():
             builder.store(builder.sub(builder.load(state), builder.load(lowest)), state)
             builder.store(emit.minimum(builder.load(state)), lowest)
 
@@ -145,15 +145,15 @@ def _step_all_vector(typingctx, words, metric, survivors):  # type: ignore[no-un
 
 
 @overload(_step_all)
-def _step_all_overload(words, metric, survivors):  # type: ignore[no-untyped-def]
-    def run(words, metric, survivors):  # type: ignore[no-untyped-def]
+def _step_all_overload(words, metric, survivors):
+    def run(words, metric, survivors):
         _step_all_vector(words, metric, survivors)  # type: ignore[call-arg]
 
     return run
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})
-def mean_magnitude(llr):  # type: ignore[no-untyped-def]
+def mean_magnitude(llr):
     """Mean |llr| of float32[N] (each at most 1e6, so that infinite LLRs are allowed); NaN if one is NaN."""
     limit = np.float32(1e6)
     total = np.float32(0.0)
@@ -164,7 +164,7 @@ def mean_magnitude(llr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def branch_costs(llr, scale, max_llr, width, words):  # type: ignore[no-untyped-def]
+def branch_costs(llr, scale, max_llr, width, words):
     """Quantise llr float32[2 n] to integers in [-max_llr, max_llr] and write the branch costs words[n]."""
     w1, w2, w3 = np.uint64(width), np.uint64(2 * width), np.uint64(3 * width)
     half, high, zero = np.float32(0.5), np.float32(max_llr), np.int64(0)
@@ -178,7 +178,7 @@ def branch_costs(llr, scale, max_llr, width, words):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def trace_back(survivors, state, out):  # type: ignore[no-untyped-def]
+def trace_back(survivors, state, out):
     """Follow survivors uint64[n] back from `state`; write the bits of the first out.size steps."""
     one, five, low = np.uint64(1), np.uint64(5), np.uint64(63)
     r = np.uint64(state)
@@ -190,7 +190,7 @@ def trace_back(survivors, state, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def viterbi_kernel(llr, positions, circular, clip, metric, words, out):  # type: ignore[no-untyped-def]
+def viterbi_kernel(llr, positions, circular, clip, metric, words, out):
     """Decode a batch.
 
     Args:
