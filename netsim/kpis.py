@@ -69,6 +69,14 @@ def _share(table: str, part: str, whole: str) -> Summing:
     return sums
 
 
+def _age_s(replication: Replication, _ues: np.ndarray) -> Sums:
+    """Age of what a decision rests on when it comes into force, all decisions: arrays of one element."""
+    decisions = replication["decisions"]
+    known = (decisions["observed_ns"] >= 0) & (decisions["applied_ns"] >= 0)
+    age_ns = (decisions["applied_ns"] - decisions["observed_ns"])[known]
+    return np.array([age_ns.sum() * 1e-9]), np.array([float(len(age_ns))])
+
+
 def _per_packet(value: Callable[[Columns], np.ndarray]) -> Summing:
     def sums(replication: Replication, ues: np.ndarray) -> Sums:
         packets = replication["packets"]
@@ -121,6 +129,7 @@ def ratios(bandwidth_hz: float | None) -> list[Ratio]:
             lacking=uncounted,
         ),
         Ratio("delay mean", "s", _per_packet(_delay_s), lacking=nothing),
+        Ratio("decision age", "s", _age_s, per_ue=False, lacking="no decision came into force"),
         Ratio("bandwidth granted", "Hz", _per_slot("grants", lambda g: g["bandwidth_hz"]), per_slot=True),
         Ratio("power granted", "W", _per_slot("grants", lambda g: g["power_w"]), per_slot=True),
     ]

@@ -65,15 +65,12 @@ def summarise(
     ues = np.unique(
         np.concatenate([columns["ue"] for r in replications for columns in r.values() if "ue" in columns])
     )
+    slots = np.array([num_slots(replication) for replication in replications], float)
     records: list[Record] = []
     for ratio in ratios(bandwidth_hz):
         sums = [ratio.sums(replication, ues) for replication in replications]
         top, bottom = np.array([s[0] for s in sums]), np.array([s[1] for s in sums])
-        total = (
-            bottom.sum(axis=1)
-            if not ratio.per_slot
-            else np.array([num_slots(r) for r in replications], float)
-        )
+        total = slots if ratio.per_slot else bottom.sum(axis=1)
         records.append(_ratio_record(ratio, "all", top.sum(axis=1), total, unit, level))
         if ratio.per_ue:
             each = zip(ues, top.T, bottom.T)
@@ -115,14 +112,14 @@ _USED = ("slots", "packets", "grants", "receptions", "buffers", "decisions", "ue
 
 
 def _replications(traces: Sequence[Trace]) -> tuple[list[Replication], str]:
-    """Tables of each replication and what one is: "run" or "episode" ("" when there is only one)."""
+    """Tables of each replication and what one is: "run" or "episode", "none" when there is only one."""
     whole = [{table: trace[table] for table in _USED} for trace in traces]
     if len(whole) > 1:
         return whole, "run"
     (tables,) = whole
     episodes = np.unique(tables["slots"]["episode"])
     if len(episodes) < 2:
-        return whole, ""
+        return whole, "none"
     slots = tables["slots"]
     packets, decisions = tables["packets"], tables["decisions"]
     used_ns = np.where(packets["sent_ns"] >= 0, packets["sent_ns"], packets["created_ns"])
@@ -131,6 +128,10 @@ def _replications(traces: Sequence[Trace]) -> tuple[list[Replication], str]:
         "decisions": np.searchsorted(slots["start_ns"], decisions["t_ns"], side="right") - 1,
         **{table: tables[table]["slot"] for table in ("slots", "grants", "receptions", "buffers")},
     }
+    for table, slot in slot_of.items():
+        if len(slot) and not 0 <= slot.max() < len(slots["slot"]):
+            rule = f"must be below the {len(slots['slot'])} slots of the trace"
+            raise TraceError(f"{traces[0].name}: slot {slot.max()} in {table}, {rule}")
     episode_of = {table: slots["episode"][np.maximum(slot, 0)] for table, slot in slot_of.items()}
     episode_of["ues"] = tables["ues"]["episode"]
     split = [
@@ -147,7 +148,7 @@ def _ratio_record(
     if bottom.sum() == 0:
         return Record(ratio.kpi, ue, math.nan, math.nan, math.nan, n, ratio.unit, unit, ratio.lacking)
     found = ratio_interval(top, bottom, level)
-    low, high, note = found.low, found.high, "" if unit else _ONE
+    low, high, note = found.low, found.high, _ONE if unit == "none" else ""
     if ratio.errors and n > 1 and top.sum() == 0:
         low, high = 0.0, clopper_pearson_interval(0, int(bottom.sum()), level).high
         note = f"no error in {int(bottom.sum())}: upper limit for independent errors"
@@ -167,15 +168,6 @@ def _quantile_record(
     if not found:
         return Record(quantile.kpi, str(ue), math.nan, math.nan, math.nan, 0, quantile.unit, unit, "no value")
     interval = mean_interval(found, level)
-    note = _ONE if not unit else "" if len(found) > 1 else f"one {unit} with values: no interval"
-    return Record(
-        quantile.kpi,
-        str(ue),
-        interval.mean,
-        interval.low,
-        interval.high,
-        len(found),
-        quantile.unit,
-        unit,
-        note,
-    )
+    note = "" if len(found) > 1 else _ONE if unit == "none" else f"one {unit} with values: no interval"
+    limits = (interval.mean, interval.low, interval.high)
+    return Record(quantile.kpi, str(ue), *limits, len(found), quantile.unit, unit, note)

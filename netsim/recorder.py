@@ -186,6 +186,8 @@ class Recorder:
         Raises:
             TraceError: as `append`; also columns of unequal length, or scalars only.
         """
+        if self._closed:
+            _refuse(columns)
         buffer = self._buffers.get(table)
         if (
             buffer is None

@@ -165,8 +165,16 @@ def _opened(name: str) -> Iterator[h5py.File]:
     try:
         with h5py.File(name, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except TraceError:
+        raise
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+    ) as error:  # all of them come out of h5py
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TraceError(f"{name}: not readable as HDF5 ({reason}), must be an undamaged trace") from None
 
 

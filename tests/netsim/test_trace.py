@@ -1,4 +1,4 @@
-"""Traces: what is recorded comes back, whole or not at all, with a digest that depends on the content alone."""
+"""Traces: what is recorded comes back, whole or not at all; the digest depends on the content alone."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_append_and_extend_keep_the_order_of_rows():
     assert mixed.digest == single.trace().digest
 
 
-@pytest.mark.parametrize("chunk_rows", [1, 7, 16_384])
+@pytest.mark.parametrize("chunk_rows", [3, 16_384])
 @pytest.mark.parametrize(
     "compression", [{}, {"compression": "lzf"}, {"shuffle": True, "compression": "gzip"}]
 )
 def test_digest_ignores_chunking_and_compression(tmp_path, good, chunk_rows, compression):
     with TraceWriter(tmp_path / "a.h5", ATTRIBUTES, chunk_rows=chunk_rows, compression=compression) as writer:
-        record(writer, slots=3)
-    assert writer.digest == sample(slots=3).digest == read_trace(tmp_path / "a.h5").digest
+        record(writer, slots=2)
+    assert writer.digest == sample(slots=2).digest == read_trace(tmp_path / "a.h5").digest
     assert writer.digest != read_trace(good).digest
     read_trace(tmp_path / "a.h5")["packets"]
 
@@ -335,18 +335,17 @@ def test_missing_truncated_or_damaged_file(tmp_path, good):
     _assert_one_line(path, "not readable as HDF5")
 
 
-def test_random_damage_never_escapes_as_another_error(tmp_path, good):
+def test_any_damage_to_the_data_is_noticed(tmp_path, good):
     content, rng, path = bytearray(good.read_bytes()), np.random.default_rng(5), tmp_path / "run.h5"
-    for _ in range(40):
+    with h5py.File(good) as file:
+        chunks = [file[f"packets/{key}"].id.get_chunk_info(0) for key in file["packets"]]
+    for _ in range(12):
         damaged = content.copy()
-        for at in rng.integers(0, len(content), 20):
-            damaged[at] = rng.integers(256)
+        chunk = chunks[rng.integers(len(chunks))]
+        at = chunk.byte_offset + rng.integers(chunk.size)
+        damaged[at] ^= 1 + int(rng.integers(255))
         path.write_bytes(damaged)
-        try:
-            trace = read_trace(path)
-            [trace[table] for table in trace]
-        except TraceError as error:
-            assert "\n" not in str(error)
+        _assert_one_line(path, "must be")
 
 
 def test_describe_and_csv(good):

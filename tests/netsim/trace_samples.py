@@ -1,4 +1,4 @@
-"""A small, consistent recording for the tests of traces: queues with random arrivals, no simulator behind it."""
+"""A small, consistent recording for the tests of traces: queues with random arrivals, no simulator."""
 
 from __future__ import annotations
 
