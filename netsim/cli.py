@@ -62,7 +62,12 @@ def scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slots", type=int, metavar="N", help="slots in a run")
     parser.add_argument("--seed", type=int, metavar="S", help="world seed")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="PATH=VALUE", dest="assignments", help="set one parameter; repeatable"
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="assignments",
+        help="set one parameter; repeatable",
     )
 
 
@@ -76,14 +81,24 @@ def resolved(options: argparse.Namespace):
 
 def _run(arguments: Sequence[str]) -> int:
     parser = _Parser(
-        prog="python -m netsim", description="Discrete-event network simulator with a bit-true PHY.", epilog=EPILOG,
+        prog="python -m netsim",
+        description="Discrete-event network simulator with a bit-true PHY.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     scenario_options(parser)
-    parser.add_argument("--runs", type=int, default=1, metavar="N", help="replications, run 0 to N-1 (default 1)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes; results do not depend on it (default 1)")
-    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="folder of results (default results)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all key figures, per device too, as CSV")
+    parser.add_argument(
+        "--runs", type=int, default=1, metavar="N", help="replications, run 0 to N-1 (default 1)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes; results do not depend on it (default 1)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="folder of results (default results)"
+    )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write all key figures, per device too, as CSV"
+    )
     options = parser.parse_args(arguments)
     for name in ("runs", "jobs"):
         if getattr(options, name) < 1:

@@ -29,17 +29,28 @@ FLOOR_GUARD = 1e-9  # toscn (M5), (M7): a quotient this close below an integer c
 class Radio(Checked):
     """The resources that a policy divides, and the noise."""
 
-    bandwidth_hz: float = parameter(3e6, meaning="total bandwidth B_max", unit="Hz", source="TOSCN Table I", rule=positive)
-    power_w: float = parameter(0.2, meaning="total transmit power P_max", unit="W", source="TOSCN Table I", rule=positive)
+    bandwidth_hz: float = parameter(
+        3e6, meaning="total bandwidth B_max", unit="Hz", source="TOSCN Table I", rule=positive
+    )
+    power_w: float = parameter(
+        0.2, meaning="total transmit power P_max", unit="W", source="TOSCN Table I", rule=positive
+    )
     noise_psd_dbm_hz: float = parameter(
         -174.0, meaning="noise power spectral density N0", unit="dBm/Hz", source="TOSCN Table I", rule=finite
     )
     bits_per_symbol: int = parameter(
-        4, meaning="bits per QAM symbol of levels table, bit and waveform (2 QPSK, 4 16-QAM, 6 64-QAM)",
-        unit="bit", source="toscn 10.4", rule=one_of(1, 2, 4, 6, 8),
+        4,
+        meaning="bits per QAM symbol of levels table, bit and waveform (2 QPSK, 4 16-QAM, 6 64-QAM)",
+        unit="bit",
+        source="toscn 10.4",
+        rule=one_of(1, 2, 4, 6, 8),
     )
     bandwidth_step_hz: float = parameter(
-        1.0, meaning="granularity of a bandwidth grant at level paper", unit="Hz", source="toscn E6", rule=positive
+        1.0,
+        meaning="granularity of a bandwidth grant at level paper",
+        unit="Hz",
+        source="toscn E6",
+        rule=positive,
     )
     power_step_w: float = parameter(
         1e-6, meaning="granularity of a power grant", unit="W", source="toscn E6", rule=positive
@@ -88,13 +99,15 @@ class Link(Protocol):
     ) -> np.ndarray:
         """Bits that each grant carries in `duration_ns`, float64."""
 
-    def symbols(self, num_bits: int) -> int:
+    def symbols(self, num_bits: float) -> int:
         """Resource elements that a packet of `num_bits` occupies (0 where there are none)."""
 
     def completions_ns(
-        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: int, most: int, budget_ns: int
+        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: float, most: int, budget_ns: int
     ) -> list[int]:
-        """When packet 1, 2, ... of `num_bits` each is complete, ns after the grant; at most `most`, none after `budget_ns`."""
+        """When packet 1, 2, ... of `num_bits` each is complete, ns after the grant; at most `most`, none
+        after `budget_ns`.
+        """
 
     def snr_db(self, grants: Grants, world: World) -> np.ndarray:
         """SNR of each device per resource element after combining, -inf without a grant."""
@@ -104,7 +117,9 @@ class Link(Protocol):
 
 
 def grant_snr_db(power_w: np.ndarray, occupied_hz: np.ndarray, gain: np.ndarray, n0: float) -> np.ndarray:
-    """SNR P h / (N0 B) in dB of grants that occupy `occupied_hz`, -inf where nothing is granted (contract: DESIGN 9)."""
+    """SNR P h / (N0 B) in dB of grants that occupy `occupied_hz`, -inf where nothing is granted (contract:
+    DESIGN 9).
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = np.where(occupied_hz > 0.0, power_w * gain / (n0 * occupied_hz), 0.0)
         return 10.0 * np.log10(snr)
@@ -130,14 +145,21 @@ class PaperLink:
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
     ) -> np.ndarray:
-        occupied = np.where(bandwidth_hz > 0.0, bandwidth_hz, 1.0)  # 0 Hz carries 0 bits, without a division by zero
-        return duration_ns / SECOND_NS * bandwidth_hz * np.log2(1.0 + power_w * gain / (self.radio.n0 * occupied))
+        occupied = np.where(
+            bandwidth_hz > 0.0, bandwidth_hz, 1.0
+        )  # 0 Hz carries 0 bits, without a division by zero
+        return (
+            duration_ns
+            / SECOND_NS
+            * bandwidth_hz
+            * np.log2(1.0 + power_w * gain / (self.radio.n0 * occupied))
+        )
 
-    def symbols(self, num_bits: int) -> int:
+    def symbols(self, num_bits: float) -> int:
         return 0
 
     def completions_ns(
-        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: int, most: int, budget_ns: int
+        self, bandwidth_hz: float, power_w: float, gain: float, num_bits: float, most: int, budget_ns: int
     ) -> list[int]:
         if bandwidth_hz <= 0.0 or power_w <= 0.0:
             return []

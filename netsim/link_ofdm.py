@@ -11,8 +11,8 @@ from netsim.engine import SECOND_NS
 from netsim.link import FLOOR_GUARD, Block, Grants, Radio, grant_snr_db
 from netsim.streams import Streams
 from netsim.world import World
-from phy.channel import frequency_response
 from phy.bursts import Bursts, Received
+from phy.channel import frequency_response
 from phy.link import transmit_bit
 from phy.ofdm import Ofdm
 from phy.table import BerTable, measure_ber_table, transmit_table
@@ -22,8 +22,9 @@ from phy.waveform import transmit_waveform
 class OfdmLink:
     """The same resource elements at three levels, which differ in how the errors come about.
 
-    Devices lie side by side in the carrier, in the order of their index; a device's packets follow each other in its data
-    resource elements, frequency first. Modulation is fixed (no code, no repetition): what arrives wrong stays wrong.
+    Devices lie side by side in the carrier, in the order of their index; a device's packets follow each other
+    in its data resource elements, frequency first. Modulation is fixed (no code, no repetition): what arrives
+    wrong stays wrong.
     """
 
     carries_bits = True
@@ -36,15 +37,21 @@ class OfdmLink:
 
     def num_subcarriers(self, bandwidth_hz: np.ndarray) -> np.ndarray:
         """Whole subcarriers in each bandwidth, int64."""
-        return np.floor(np.asarray(bandwidth_hz) / self.ofdm.subcarrier_spacing_hz + FLOOR_GUARD).astype(np.int64)
+        return np.floor(np.asarray(bandwidth_hz) / self.ofdm.subcarrier_spacing_hz + FLOOR_GUARD).astype(
+            np.int64
+        )
 
     def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
         return self.num_subcarriers(bandwidth_hz) * self.ofdm.subcarrier_spacing_hz
 
     def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
-        """Net bits of the data resource elements per second and hertz; the same at every gain (fixed modulation)."""
+        """Net bits of the data resource elements per second and hertz; the same at every gain (fixed
+        modulation).
+        """
         data_symbols = self.ofdm.num_data_symbols(SECOND_NS)
-        return np.full(np.shape(gain), self.radio.bits_per_symbol * data_symbols / self.ofdm.subcarrier_spacing_hz)
+        return np.full(
+            np.shape(gain), self.radio.bits_per_symbol * data_symbols / self.ofdm.subcarrier_spacing_hz
+        )
 
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
@@ -63,10 +70,14 @@ class OfdmLink:
             return []
         symbols = self.symbols(num_bits)
         count = min(self.ofdm.num_data_symbols(budget_ns) * subcarriers // symbols, most)
-        return [min(self._data_symbols_ns(-(-k * symbols // subcarriers)), budget_ns) for k in range(1, count + 1)]
+        return [
+            min(self._data_symbols_ns(-(-k * symbols // subcarriers)), budget_ns) for k in range(1, count + 1)
+        ]
 
     def _data_symbols_ns(self, count: int) -> int:
-        """Time from the start of a grant to the end of its `count`-th data symbol, pilots in between included."""
+        """Time from the start of a grant to the end of its `count`-th data symbol, pilots in between
+        included.
+        """
         periods, rest = divmod(count - 1, len(self._data_positions))
         symbols = periods * self.ofdm.symbols_per_frame + self._data_positions[rest] + 1
         return math.ceil(symbols * self.ofdm.symbol_s * SECOND_NS)
@@ -77,8 +88,8 @@ class OfdmLink:
     def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> Received:
         """One call of the PHY for all blocks: the bursts of a device share its channel and its noise key.
 
-        Energy per resource element: P / n subcarriers over the useful symbol time 1 / spacing. The prefix costs time on top
-        of that, the pilots whole symbols (SNR contract, docs/snr.md).
+        Energy per resource element: P / n subcarriers over the useful symbol time 1 / spacing. The prefix
+        costs time on top of that, the pilots whole symbols (SNR contract, docs/snr.md).
         """
         ue = np.array([block.ue for block in blocks], dtype=np.int64)
         subcarriers = self.num_subcarriers(grants.bandwidth_hz)
@@ -107,7 +118,9 @@ class OfdmLink:
         return transmit_bit(bursts)
 
     def _response(self, taps: np.ndarray, subcarriers: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-        """Frequency response of each device on its own subcarriers, complex64[ue, antenna, widest]; one tap: flat."""
+        """Frequency response of each device on its own subcarriers, complex64[ue, antenna, widest]; one tap:
+        flat.
+        """
         if taps.shape[2] == 1:
             return taps.astype(np.complex64)
         response = np.zeros((*taps.shape[:2], int(subcarriers.max(initial=1))), np.complex64)
@@ -124,9 +137,11 @@ TABLE_BITS = 400_000
 
 @functools.cache
 def measured_table(bits_per_symbol: int) -> BerTable:
-    """Bit error table of a modulation over AWGN, measured here with the bit-level link under a key of its own.
+    """Bit error table of a modulation over AWGN, measured here with the bit-level link under a key of its
+    own.
 
-    Counts are kept in the table; the measurement takes a fraction of a second and is the same on every machine.
+    Counts are kept in the table; the measurement takes a fraction of a second and is the same on every
+    machine.
     """
     key = Streams(0).kernel_key(f"table/{bits_per_symbol}")
     return measure_ber_table(bits_per_symbol, np.array(TABLE_SNR_DB, float), TABLE_BITS, key)

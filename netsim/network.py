@@ -2,15 +2,17 @@
 
     fade -> observe -> latch -> encode -> transmit -> deliver -> score -> reward -> record
 
-Two edges hold the loop together. The first, at the slot's start, lets everything of that instant happen (with zero delays
-the observation reaches the agent, and its action comes back) before the newest arrived action is latched. The second, at
-the slot's end, lets the last departures and arrivals happen before the slot is closed. Sources, agents and signalling are
-processes of their own and meet the loop only through buffers and mailboxes.
+Two edges hold the loop together. The first, at the slot's start, lets everything of that instant happen (with
+zero delays the observation reaches the agent, and its action comes back) before the newest arrived action is
+latched. The second, at the slot's end, lets the last departures and arrivals happen before the slot is
+closed. Sources, agents and signalling are processes of their own and meet the loop only through buffers and
+mailboxes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 
 import numpy as np
 import simpy
@@ -18,7 +20,7 @@ import simpy
 from netsim.agents.policy import Policy
 from netsim.agents.timed import Decision, TimedAgent
 from netsim.buffer import NEVER, Buffer, Packet
-from netsim.engine import departure, edge
+from netsim.engine import Clock, departure, edge
 from netsim.link import Block, Grants, Link
 from netsim.recorder import Recorder
 from netsim.signalling import Courier, Message
@@ -36,24 +38,27 @@ class Network:
     """One run of a scenario.
 
     Args:
-        scenario: resolved scenario.
-        link: level of fidelity.
-        task: what the packets mean: payloads, scores, reward.
-        policy: who allocates.
-        streams: random numbers of the run.
-        trace: where rows go.
-        progress: called after every slot with the number of slots done.
-        process_order: order in which the sources' and the agent's processes are created; the results do not depend on it
+        scenario: resolved scenario. link: level of fidelity. task: what the packets mean: payloads, scores,
+        reward. policy: who allocates. streams: random numbers of the run. trace: where rows go. progress:
+        called after every slot with the number of slots done. process_order: order in which the sources' and
+        the agent's processes are created; the results do not depend on it
             (test), the argument exists to show that.
     """
 
     def __init__(
-        self, scenario: Toscn, link: Link, task: Task, policy: Policy, streams: Streams, trace: Recorder,
-        progress=lambda slots_done: None, process_order: Sequence[int] | None = None,
+        self,
+        scenario: Toscn,
+        link: Link,
+        task: Task,
+        policy: Policy,
+        streams: Streams,
+        trace: Recorder,
+        progress=lambda slots_done: None,
+        process_order: Sequence[int] | None = None,
     ) -> None:
         self.scenario, self.link, self.task, self.trace, self.progress = scenario, link, task, trace, progress
         self.num_ues = scenario.cell.num_ues
-        self.env = simpy.Environment(initial_time=0)
+        self.env = Clock()
         self.world = World(scenario.cell, scenario.fading, scenario.slot_ns, streams)
         self.buffers = [Buffer(scenario.traffic.buffer_packets) for _ in range(self.num_ues)]
         self.sources = [
@@ -68,7 +73,7 @@ class Network:
         self._news: simpy.Event | None = None
         self._departed: list[Packet] = []
         self._begin_episode(0)
-        processes = [*self.sources, self.agent]
+        processes: list[Source | TimedAgent] = [*self.sources, self.agent]
         for index in process_order if process_order is not None else range(len(processes)):
             processes[index].start()
 
@@ -78,7 +83,7 @@ class Network:
         for buffer in self.buffers:
             self._record_packets(buffer.waiting)
 
-    def _slots(self) -> Iterator[simpy.Event]:
+    def _slots(self) -> Generator[simpy.Event, None, None]:
         slot_ns = self.scenario.slot_ns
         for slot in range(self.scenario.slots):
             start_ns = slot * slot_ns
@@ -88,7 +93,7 @@ class Network:
             if self.scenario.signalling.grant_gap == "idle":
                 yield from self._await_grant(slot, start_ns + slot_ns)
             decision, grants = self._latch()
-            blocks = self._encode(grants, start_ns + slot_ns - self.env.now)
+            blocks = self._encode(grants, start_ns + slot_ns - self.env.now_ns)
             received = self._transmit(slot, grants, blocks)
             yield edge(self.env, start_ns + slot_ns)
             delivered = self._deliver()
@@ -106,7 +111,8 @@ class Network:
             else:
                 self._begin_slot()
 
-    # -- the phases, in the order in which they happen ------------------------------------------------------------
+    # -- the phases, in the order in which they happen
+    # ------------------------------------------------------------
 
     def _begin_episode(self, episode: int) -> None:
         """New devices: tasks, positions and initial queues are drawn; what the old ones held was dropped."""
@@ -118,8 +124,13 @@ class Network:
             source.begin_episode(task, self.task.num_items(task))
         gain_db = 10.0 * np.log10(drop.path_gain)
         self.trace.extend(
-            "ues", episode=np.full(self.num_ues, episode), ue=np.arange(self.num_ues), task=self.task.of_ue,
-            distance_m=drop.distance_m, shadowing_db=drop.shadowing_db, gain_db=gain_db,
+            "ues",
+            episode=np.full(self.num_ues, episode),
+            ue=np.arange(self.num_ues),
+            task=self.task.of_ue,
+            distance_m=drop.distance_m,
+            shadowing_db=drop.shadowing_db,
+            gain_db=gain_db,
         )
 
     def _begin_slot(self) -> None:
@@ -148,10 +159,10 @@ class Network:
         if self._news is not None and not self._news.triggered:
             self._news.succeed()
 
-    def _await_grant(self, slot: int, end_ns: int) -> Iterator[simpy.Event]:
+    def _await_grant(self, slot: int, end_ns: int) -> Generator[simpy.Event, None, None]:
         """Idle until the action for this very slot has arrived, or to the end of the slot."""
         end = edge(self.env, end_ns)
-        while self.env.now < end_ns and (self._newest is None or self._newest.slot < slot):
+        while self.env.now_ns < end_ns and (self._newest is None or self._newest.slot < slot):
             self._news = self.env.event()
             yield self._news | end
             self._news = None
@@ -163,23 +174,28 @@ class Network:
             return None, Grants(silent, silent, silent)
         decision: Decision = self._newest.content
         if decision.applied_ns == NEVER:
-            decision.applied_ns = self.env.now
+            decision.applied_ns = self.env.now_ns
         return decision, self.task.model.grants(decision.action, self.link)
 
     def _encode(self, grants: Grants, budget_ns: int) -> list[tuple[Packet, Block]]:
-        """Takes from each buffer the packets that will be complete within the grant, and schedules their departures.
+        """Takes from each buffer the packets that will be complete within the grant, and schedules their
+        departures.
 
-        Only packets that wait when the grant begins are served (gated service); one that would not be complete is not
-        begun (M7).
+        Only packets that wait when the grant begins are served (gated service); one that would not be
+        complete is not begun (M7).
         """
         sent: list[tuple[Packet, Block]] = []
-        start_ns = self.env.now
+        start_ns = self.env.now_ns
         for ue, buffer in enumerate(self.buffers):
             compression = float(grants.compression[ue])
             num_bits = self.task.air_bits(compression)
             complete_ns = self.link.completions_ns(
-                float(grants.bandwidth_hz[ue]), float(grants.power_w[ue]), float(self.world.gain[ue]),
-                num_bits, len(buffer), budget_ns,
+                float(grants.bandwidth_hz[ue]),
+                float(grants.power_w[ue]),
+                float(self.world.gain[ue]),
+                num_bits,
+                len(buffer),
+                budget_ns,
             )
             symbols = self.link.symbols(num_bits)
             begin_ns = 0
@@ -189,12 +205,12 @@ class Network:
                 payload, payload_bits = self.task.encode(packet)
                 packet.num_bits = payload_bits
                 sent.append((packet, Block(ue, payload, payload_bits, k * symbols)))
-                departure(self.env, start_ns + end_ns, lambda _event, b=buffer: self._depart(b))
+                departure(self.env, start_ns + end_ns, partial(self._depart, buffer))
                 begin_ns = end_ns
         return sent
 
-    def _depart(self, buffer: Buffer) -> None:
-        self._departed.append(buffer.deliver(self.env.now))
+    def _depart(self, buffer: Buffer, _event: simpy.Event) -> None:
+        self._departed.append(buffer.deliver(self.env.now_ns))
 
     def _transmit(self, slot: int, grants: Grants, blocks: list[tuple[Packet, Block]]) -> Received | None:
         """All blocks of all devices go through the channel together."""
@@ -208,7 +224,9 @@ class Network:
     def _score(
         self, delivered: list[Packet], blocks: list[tuple[Packet, Block]], received: Received | None
     ) -> float:
-        """The server decides on what arrived, wrong bits included; the objective is the sum of the scores (22)."""
+        """The server decides on what arrived, wrong bits included; the objective is the sum of the scores
+        (22).
+        """
         assert [packet for packet, _ in blocks] == delivered, "what is sent in a slot is complete within it"
         self.task.score(delivered, [block for _, block in blocks], received)
         return float(sum(packet.score for packet in delivered))
@@ -222,31 +240,58 @@ class Network:
             self._record_decision(decision)
         self.courier.send("reward", CELL, AGENT, slot, (decision, reward), self.agent.on_reward)
 
-    # -- the trace ------------------------------------------------------------------------------------------------
+    # -- the trace
+    # ------------------------------------------------------------------------------------------------
 
     def _record(
-        self, slot: int, observation: Observation, grants: Grants, blocks: list[tuple[Packet, Block]],
-        received: Received | None, reward: float, objective: float, violations: int,
+        self,
+        slot: int,
+        observation: Observation,
+        grants: Grants,
+        blocks: list[tuple[Packet, Block]],
+        received: Received | None,
+        reward: float,
+        objective: float,
+        violations: int,
     ) -> None:
         num_ues, trace, start_ns = self.num_ues, self.trace, slot * self.scenario.slot_ns
         ue, cell, slots = np.arange(num_ues), np.zeros(num_ues, int), np.full(num_ues, slot)
         trace.append(
-            "slots", slot=slot, episode=observation.episode, start_ns=start_ns, reward=reward, objective=objective,
+            "slots",
+            slot=slot,
+            episode=observation.episode,
+            start_ns=start_ns,
+            reward=reward,
+            objective=objective,
             num_violations=violations,
         )
         bits = self.scenario.radio.bits_per_symbol if self.link.carries_bits else -1
         trace.extend(
-            "grants", slot=slots, ue=ue, cell=cell, start_ns=np.full(num_ues, start_ns),
-            bandwidth_hz=grants.bandwidth_hz, power_w=grants.power_w, compression=grants.compression,
-            bits_per_symbol=np.full(num_ues, bits), subchannel=np.full(num_ues, -1),
+            "grants",
+            slot=slots,
+            ue=ue,
+            cell=cell,
+            start_ns=np.full(num_ues, start_ns),
+            bandwidth_hz=grants.bandwidth_hz,
+            power_w=grants.power_w,
+            compression=grants.compression,
+            bits_per_symbol=np.full(num_ues, bits),
+            subchannel=np.full(num_ues, -1),
         )
-        count = lambda values: np.bincount(owner, values, num_ues).astype(np.int64)  # noqa: E731
         owner = np.array([block.ue for _, block in blocks], dtype=np.int64)
+
+        def count(values) -> np.ndarray:
+            return np.bincount(owner, values, num_ues).astype(np.int64)
+
         errors = received.num_bit_errors if received is not None else np.zeros(len(blocks), int)
         unknown = np.full(num_ues, -1)
         snr_db = self.link.snr_db(grants, self.world)
         trace.extend(
-            "receptions", slot=slots, ue=ue, cell=cell, gain=self.world.gain,
+            "receptions",
+            slot=slots,
+            ue=ue,
+            cell=cell,
+            gain=self.world.gain,
             sinr_db=np.where(count(None) > 0, snr_db, np.nan),
             num_bits=count([block.num_bits for _, block in blocks]),
             num_bit_errors=count(errors) if received is not None else unknown,
@@ -255,23 +300,45 @@ class Network:
         )
         buffers = self.buffers
         trace.extend(
-            "buffers", slot=slots, ue=ue, queued_start=observation.queue,
-            queued=[len(b) for b in buffers], arrived=[b.arrived for b in buffers],
-            delivered=[b.delivered for b in buffers], dropped=[b.dropped for b in buffers],
+            "buffers",
+            slot=slots,
+            ue=ue,
+            queued_start=observation.queue,
+            queued=[len(b) for b in buffers],
+            arrived=[b.arrived for b in buffers],
+            delivered=[b.delivered for b in buffers],
+            dropped=[b.dropped for b in buffers],
             blocked=[b.blocked for b in buffers],
         )
 
     def _record_packets(self, packets) -> None:
         for p in packets:
             self.trace.append(
-                "packets", id=p.id, ue=p.ue, item=p.item, task=p.task, created_ns=p.created_ns, sent_ns=p.sent_ns,
-                delivered_ns=p.delivered_ns, fate=p.fate, num_bits=p.num_bits, num_bit_errors=p.num_bit_errors,
-                compression=p.compression, label=p.label, decision=p.decision, score=p.score,
+                "packets",
+                id=p.id,
+                ue=p.ue,
+                item=p.item,
+                task=p.task,
+                created_ns=p.created_ns,
+                sent_ns=p.sent_ns,
+                delivered_ns=p.delivered_ns,
+                fate=p.fate,
+                num_bits=p.num_bits,
+                num_bit_errors=p.num_bit_errors,
+                compression=p.compression,
+                label=p.label,
+                decision=p.decision,
+                score=p.score,
             )
 
     def _record_decision(self, decision: Decision) -> None:
         self.trace.append(
-            "decisions", t_ns=decision.decided_ns, agent=decision.agent, slot=decision.decided_ns // self.scenario.slot_ns,
-            observed_ns=decision.observed_ns, received_ns=decision.received_ns, applied_ns=decision.applied_ns,
+            "decisions",
+            t_ns=decision.decided_ns,
+            agent=decision.agent,
+            slot=decision.decided_ns // self.scenario.slot_ns,
+            observed_ns=decision.observed_ns,
+            received_ns=decision.received_ns,
+            applied_ns=decision.applied_ns,
             reward=decision.reward,
         )

@@ -1,7 +1,7 @@
 """Parameters from the outside: `--set path=value`, and the table that `show` prints.
 
-A path names a field through nested parameter sets (`ofdm.cp_len`). Values are parsed by the field's declared type and
-checked by constructing the parameter sets anew, so that the rules stand in one place.
+A path names a field through nested parameter sets (`ofdm.cp_len`). Values are parsed by the field's declared
+type and checked by constructing the parameter sets anew, so that the rules stand in one place.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class UnknownPath(ParameterError):
 
 def _unknown(parameters: Checked, path: str, known: dict[str, dataclasses.Field]) -> UnknownPath:
     head, _, rest = path.partition(".")
-    sections = [f.name for f in dataclasses.fields(parameters) if isinstance(getattr(parameters, f.name), Checked)]
+    sections = [
+        f.name for f in dataclasses.fields(parameters) if isinstance(getattr(parameters, f.name), Checked)
+    ]
     if rest and head not in sections:
         wrong, near = head, difflib.get_close_matches(head, sections, 1)
     elif path in sections:
@@ -159,8 +161,12 @@ def table(parameters: Checked) -> list[Row]:
         rule = f.metadata.get("rule")
         rows.append(
             Row(
-                path, _text(get(parameters, path)), f.metadata.get("unit", ""), f.metadata.get("meaning", ""),
-                f.metadata.get("source", ""), rule.text if rule else "",
+                path,
+                _text(get(parameters, path)),
+                f.metadata.get("unit", ""),
+                f.metadata.get("meaning", ""),
+                f.metadata.get("source", ""),
+                rule.text if rule else "",
             )
         )
     return rows

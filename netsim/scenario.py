@@ -1,7 +1,7 @@
 """The front door: a scenario file is a Python module with a value `scenario` and, if it likes, `presets`.
 
-    scenario = Toscn(...)                       # a frozen parameter set
-    presets = {"mbyte": {"semantics.packet_bits": 1_600_000}}
+scenario = Toscn(...)                       # a frozen parameter set
+presets = {"mbyte": {"semantics.packet_bits": 1_600_000}}
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def load(path: str | Path) -> tuple[Toscn, dict[str, dict[str, Any]]]:
     """The scenario and the presets of a scenario file.
 
     Raises:
-        ParameterError: one line that begins with the file's name: missing, does not run, holds no scenario, breaks a rule.
+        ParameterError: one line that begins with the file's name: missing, does not run, holds no scenario,
+        breaks a rule.
     """
     file = Path(path)
     if not file.is_file():
@@ -47,7 +48,8 @@ def resolve(path: str | Path, preset: str | None, assignments: list[str], **opti
     """Scenario file, then preset, then command-line options, then `--set`, checked at the end.
 
     Args:
-        options: top-level parameters by path given as options of their own (`phy`, `slots`, ...); None = not given.
+        options: top-level parameters by path given as options of their own (`phy`, `slots`, ...); None = not
+        given.
 
     Raises:
         ParameterError: one line.

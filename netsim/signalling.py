@@ -7,35 +7,57 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import simpy
-
 from netsim.buffer import NEVER
-from netsim.engine import after
-from netsim.streams import Streams
+from netsim.engine import Clock, after
 from netsim.recorder import Recorder
+from netsim.streams import Streams
 from phy.parameters import Checked, non_negative, one_of, parameter, probability
 
 
 @dataclass(frozen=True)
 class Signalling(Checked):
-    """Delays between the world and the agents. With all of them zero a run is the slotted model of the paper."""
+    """Delays between the world and the agents. With all of them zero a run is the slotted model of the
+    paper.
+    """
 
     observation_delay_ns: int = parameter(
-        0, meaning="an observation reaches its agent this long after it was taken", unit="ns", source="toscn 11", rule=non_negative
+        0,
+        meaning="an observation reaches its agent this long after it was taken",
+        unit="ns",
+        source="toscn 11",
+        rule=non_negative,
     )
     inference_ns: int = parameter(
-        0, meaning="the agent thinks this long before its action leaves", unit="ns", source="toscn 11", rule=non_negative
+        0,
+        meaning="the agent thinks this long before its action leaves",
+        unit="ns",
+        source="toscn 11",
+        rule=non_negative,
     )
     action_delay_ns: int = parameter(
-        0, meaning="an action (grant) reaches the devices this long after it left", unit="ns", source="toscn 11", rule=non_negative
+        0,
+        meaning="an action (grant) reaches the devices this long after it left",
+        unit="ns",
+        source="toscn 11",
+        rule=non_negative,
     )
     reward_delay_ns: int = parameter(
-        0, meaning="a reward reaches the agent this long after the slot's end", unit="ns", source="toscn 11", rule=non_negative
+        0,
+        meaning="a reward reaches the agent this long after the slot's end",
+        unit="ns",
+        source="toscn 11",
+        rule=non_negative,
     )
     jitter_ns: float = parameter(
-        0.0, meaning="mean of the exponential jitter added to every message", unit="ns", source="green 11.2", rule=non_negative
+        0.0,
+        meaning="mean of the exponential jitter added to every message",
+        unit="ns",
+        source="green 11.2",
+        rule=non_negative,
     )
-    loss: float = parameter(0.0, meaning="probability that a message is lost", source="green 11.2", rule=probability)
+    loss: float = parameter(
+        0.0, meaning="probability that a message is lost", source="green 11.2", rule=probability
+    )
     grant_gap: str = parameter(
         "hold",
         meaning="until the slot's own grant arrives: hold the newest one that has come, or idle",
@@ -66,24 +88,28 @@ class Message:
 class Courier:
     """Carries messages between named nodes; every one is a row of the trace, lost ones too.
 
-    Jitter and loss come from the stream `signalling/<kind>/<src>-<dst>` indexed by slot, so that a message more or less
-    never shifts the fate of another.
+    Jitter and loss come from the stream `signalling/<kind>/<src>-<dst>` indexed by slot, so that a message
+    more or less never shifts the fate of another.
     """
 
-    def __init__(self, env: simpy.Environment, signalling: Signalling, streams: Streams, trace: Recorder) -> None:
+    def __init__(self, env: Clock, signalling: Signalling, streams: Streams, trace: Recorder) -> None:
         self.env, self.signalling, self.streams, self.trace = env, signalling, streams, trace
         self._random = signalling.jitter_ns > 0.0 or signalling.loss > 0.0
 
-    def send(self, kind: str, src: str, dst: str, slot: int, content: Any, deliver: Callable[[Message], None]) -> None:
+    def send(
+        self, kind: str, src: str, dst: str, slot: int, content: Any, deliver: Callable[[Message], None]
+    ) -> None:
         """Sends `content` now; `deliver` is called when (and if) it arrives."""
-        now = self.env.now
+        now = self.env.now_ns
         delay, lost = self.signalling.delay_ns(kind), False
         if self._random:
             draws = self.streams.at(f"signalling/{kind}/{src}-{dst}", slot).random(2)
             delay += round(-math.log1p(-draws[0]) * self.signalling.jitter_ns)
             lost = bool(draws[1] < self.signalling.loss)
         received = NEVER if lost else now + delay
-        self.trace.append("messages", kind=kind, src=src, dst=dst, sent_ns=now, received_ns=received, lost=int(lost))
+        self.trace.append(
+            "messages", kind=kind, src=src, dst=dst, sent_ns=now, received_ns=received, lost=int(lost)
+        )
         if not lost:
             message = Message(kind, slot, now, received, content)
             after(self.env, delay, lambda _event: deliver(message))

@@ -60,7 +60,10 @@ def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> 
 
 
 def build(
-    scenario: Toscn, run: int, trace: Recorder, progress: Callable[[int], None] = lambda slots_done: None,
+    scenario: Toscn,
+    run: int,
+    trace: Recorder,
+    progress: Callable[[int], None] = lambda slots_done: None,
     process_order: Sequence[int] | None = None,
 ) -> Network:
     """The network of run number `run`, ready for `Network.run`."""

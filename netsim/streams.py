@@ -2,9 +2,11 @@
 
 A stream is a Philox counter whose key is a hash of (seed, run, name). Two kinds of use:
 
-* *exogenous* streams (`traffic/ue3`, `fading/cell0/ue3`) are read from the start to the end, for every user in every
+* *exogenous* streams (`traffic/ue3`, `fading/cell0/ue3`) are read from the start to the end, for every user
+in every
   slot, whatever the policy does;
-* what the policy can influence (noise, signalling, exploration) is *indexed by slot*: the counter is set from the slot
+* what the policy can influence (noise, signalling, exploration) is *indexed by slot*: the counter is set from
+the slot
   number, so the draws of slot t never shift those of slot t+1 and one packet can be replayed alone.
 
 Kernels take `kernel_key(name)` and draw their own Philox4x32-10 numbers.
@@ -14,6 +16,7 @@ Source of the generator: Salmon et al., "Parallel random numbers: as easy as 1, 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, Philox
@@ -30,7 +33,7 @@ class Streams:
     def __init__(self, seed: int, run: int = 0) -> None:
         self.seed = seed
         self.run = run
-        self._indexed: dict[str, tuple[Generator, dict]] = {}
+        self._indexed: dict[str, tuple[Generator, Any]] = {}
 
     def _digest(self, name: str) -> bytes:
         return hashlib.blake2b(f"{self.seed}/{self.run}/{name}".encode(), digest_size=16).digest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 import simpy
 
 from netsim.buffer import Buffer, Packet
+from netsim.engine import Clock
 from netsim.streams import Prefetched, Streams
 from phy.parameters import Checked, between, non_negative, one_of, parameter, probability
 
@@ -19,19 +20,26 @@ class Traffic(Checked):
 
     law: str = parameter(
         "poisson",
-        meaning="captures per slot: Poisson, saturated (buffer filled), uniform {0..6}, rate (fixed 2..6), burst",
+        meaning="captures per slot: Poisson, saturated (full), uniform {0..6}, rate (fixed 2..6), burst",
         source="toscn E8 (not in the paper)",
         rule=one_of("poisson", "saturated", "uniform", "rate", "burst"),
     )
     mean_per_slot: float = parameter(
-        4.0, meaning="mean captures per device and slot (law poisson)", unit="packets", source="toscn E8", rule=non_negative
+        4.0,
+        meaning="mean captures per device and slot (law poisson)",
+        unit="packets",
+        source="toscn E8",
+        rule=non_negative,
     )
     burst_probability: float = parameter(
-        0.2, meaning="share of slots in which every device fills its buffer (law burst)", source="toscn 6", rule=probability
+        0.2,
+        meaning="share of slots in which every device fills its buffer (law burst)",
+        source="toscn 6",
+        rule=probability,
     )
     instants: str = parameter(
         "batch",
-        meaning="batch: captures counted at the slot's end, after departures; async: at instants of their own",
+        meaning="batch: captures counted at the slot's end, after departures; async: at own instants",
         source="toscn 11",
         rule=one_of("batch", "async"),
     )
@@ -42,7 +50,11 @@ class Traffic(Checked):
         rule=one_of("uniform", "empty", "full"),
     )
     buffer_packets: int = parameter(
-        6, meaning="buffer capacity of a device", unit="packets", source="TOSCN Table I", rule=between(1, 1_000_000)
+        6,
+        meaning="buffer capacity of a device",
+        unit="packets",
+        source="TOSCN Table I",
+        rule=between(1, 1_000_000),
     )
 
     def check(self) -> None:
@@ -53,12 +65,19 @@ class Traffic(Checked):
 class Source:
     """The captures of one device: counts, items and instants, all exogenous.
 
-    Every capture takes one number of the item stream, blocked or not, so that what the n-th capture shows does not
-    depend on the policy. Packet ids are `capture number * num_ues + ue`.
+    Every capture takes one number of the item stream, blocked or not, so that what the n-th capture shows
+    does not depend on the policy. Packet ids are `capture number * num_ues + ue`.
     """
 
     def __init__(
-        self, env: simpy.Environment, traffic: Traffic, buffer: Buffer, streams: Streams, ue: int, num_ues: int, slot_ns: int
+        self,
+        env: Clock,
+        traffic: Traffic,
+        buffer: Buffer,
+        streams: Streams,
+        ue: int,
+        num_ues: int,
+        slot_ns: int,
     ) -> None:
         self.env, self.traffic, self.buffer = env, traffic, buffer
         self.ue, self.num_ues, self.slot_ns = ue, num_ues, slot_ns
@@ -95,7 +114,7 @@ class Source:
         if self.buffer.full:
             self.buffer.blocked += 1
             return
-        self.buffer.admit(Packet(number * self.num_ues + self.ue, self.ue, self.task, item, self.env.now))
+        self.buffer.admit(Packet(number * self.num_ues + self.ue, self.ue, self.task, item, self.env.now_ns))
 
     def _count_block(self, block: int) -> np.ndarray:
         capacity = self.buffer.capacity
@@ -109,14 +128,14 @@ class Source:
             case _:  # saturated
                 return np.full(block, capacity)
 
-    def _batches(self) -> Iterator[simpy.Event]:
+    def _batches(self) -> Generator[simpy.Event, None, None]:
         while True:
             yield self.env.timeout(self.slot_ns)
             count = self._rate if self.traffic.law == "rate" else int(next(self._counts))
             for _ in range(count):
                 self.capture()
 
-    def _instants(self) -> Iterator[simpy.Event]:
+    def _instants(self) -> Generator[simpy.Event, None, None]:
         gaps = Prefetched(self._draws.standard_exponential)
         while True:
             if self.traffic.law == "rate":
@@ -127,4 +146,3 @@ class Source:
                 gap_ns = max(1, round(float(next(gaps)) * self.slot_ns / self.traffic.mean_per_slot))
             yield self.env.timeout(gap_ns)
             self.capture()
-

@@ -1,13 +1,14 @@
 """The world that no policy can move: where the devices are and how their channels fade.
 
-Everything here is exogenous: drawn for every device in every slot, by name, so that two policies or two levels of
-fidelity see bit-identical positions, gains and fading.
+Everything here is exogenous: drawn for every device in every slot, by name, so that two policies or two
+levels of fidelity see bit-identical positions, gains and fading.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import j0
@@ -21,10 +22,16 @@ from phy.parameters import Checked, at_least_one, between, non_negative, paramet
 class Cell(Checked):
     """Geometry and large-scale propagation of one cell."""
 
-    num_ues: int = parameter(6, meaning="devices in the cell (D)", source="TOSCN Table I", rule=between(1, 10_000))
+    num_ues: int = parameter(
+        6, meaning="devices in the cell (D)", source="TOSCN Table I", rule=between(1, 10_000)
+    )
     radius_m: float = parameter(100.0, meaning="cell radius", unit="m", source="TOSCN Table I", rule=positive)
     min_distance_m: float = parameter(
-        10.0, meaning="smallest distance of a device from the base station", unit="m", source="toscn E29", rule=positive
+        10.0,
+        meaning="smallest distance of a device from the base station",
+        unit="m",
+        source="toscn E29",
+        rule=positive,
     )
     path_loss_1km_db: float = parameter(
         128.1, meaning="path loss at 1 km", unit="dB", source="TOSCN Table I", rule=non_negative
@@ -33,7 +40,10 @@ class Cell(Checked):
         3.76, meaning="path-loss exponent (37.6 dB a decade)", source="TOSCN Table I", rule=positive
     )
     shadowing_db: float = parameter(
-        6.0, meaning="standard deviation of log-normal shadowing, one draw per episode", unit="dB", source="TOSCN Table I",
+        6.0,
+        meaning="standard deviation of log-normal shadowing, one draw per episode",
+        unit="dB",
+        source="TOSCN Table I",
         rule=non_negative,
     )
 
@@ -49,19 +59,31 @@ class Fading(Checked):
     doppler_hz: float | None = parameter(
         1.0,
         meaning="maximum Doppler f_d; correlation over a slot rho = J0(2 pi f_d L); none = independent slots",
-        unit="Hz", source="TOSCN (17), value toscn E5", rule=non_negative,
+        unit="Hz",
+        source="TOSCN (17), value toscn E5",
+        rule=non_negative,
     )
     rician_k: float = parameter(
-        0.0, meaning="Rician factor of the first tap (0 = Rayleigh)", source="TOSCN after (14)", rule=non_negative
+        0.0,
+        meaning="Rician factor of the first tap (0 = Rayleigh)",
+        source="TOSCN after (14)",
+        rule=non_negative,
     )
     num_rx_ant: int = parameter(
         1, meaning="receive antennas, combined by MRC", source="TOSCN (15)", rule=between(1, 8)
     )
     num_taps: int = parameter(
-        1, meaning="taps of the delay line, one sample apart, exponential profile", source="toscn 10.4", rule=at_least_one
+        1,
+        meaning="taps of the delay line, one sample apart, exponential profile",
+        source="toscn 10.4",
+        rule=at_least_one,
     )
     tap_decay_db: float = parameter(
-        3.0, meaning="power step from tap to tap", unit="dB", source="perf.md reference chain", rule=non_negative
+        3.0,
+        meaning="power step from tap to tap",
+        unit="dB",
+        source="perf.md reference chain",
+        rule=non_negative,
     )
 
     def correlation(self, slot_ns: int) -> float:
@@ -87,13 +109,17 @@ class Drop:
     los_phase: np.ndarray  # phase step between antennas of the line of sight, radians
 
 
+def _normals(stream: np.random.Generator, shape: tuple[int, ...], count: int) -> np.ndarray:
+    return stream.standard_normal((count, *shape))
+
+
 class World:
     """Positions and channels of the devices of one cell.
 
     Attributes:
-        drop: constants of the running episode.
-        taps: complex128[num_ues, num_rx_ant, num_taps], small-scale coefficients of the slot, E|h|^2 = 1 per antenna.
-        gain: float64[num_ues], alpha * sum over antennas and taps of |h|^2: the power gain that the formulas see (toscn M3).
+        drop: constants of the running episode. taps: complex128[num_ues, num_rx_ant, num_taps], small-scale
+        coefficients of the slot, E|h|^2 = 1 per antenna. gain: float64[num_ues], alpha * sum over antennas
+        and taps of |h|^2: the power gain that the formulas see (toscn M3).
     """
 
     def __init__(self, cell: Cell, fading: Fading, slot_ns: int, streams: Streams) -> None:
@@ -101,10 +127,8 @@ class World:
         self.rho = fading.correlation(slot_ns)
         self._topology = [streams.sequential(f"topology/cell0/ue{u}") for u in range(cell.num_ues)]
         shape = (fading.num_rx_ant, fading.num_taps, 2)
-        self._innovations = [
-            Prefetched(lambda n, g=streams.sequential(f"fading/cell0/ue{u}"): g.standard_normal((n, *shape)))
-            for u in range(cell.num_ues)
-        ]
+        streams_of_ue = [streams.sequential(f"fading/cell0/ue{u}") for u in range(cell.num_ues)]
+        self._innovations = [Prefetched(partial(_normals, stream, shape)) for stream in streams_of_ue]
         self._scattered: np.ndarray | None = None
         self._amplitude = np.sqrt(fading.tap_powers())
 
@@ -118,7 +142,9 @@ class World:
         inner, outer = cell.min_distance_m**2, cell.radius_m**2
         distance = np.sqrt(inner + draws[:, 0] * (outer - inner))
         shadowing = cell.shadowing_db * draws[:, 1]
-        loss_db = cell.path_loss_1km_db + 10.0 * cell.path_loss_exponent * np.log10(distance / 1000.0) + shadowing
+        loss_db = (
+            cell.path_loss_1km_db + 10.0 * cell.path_loss_exponent * np.log10(distance / 1000.0) + shadowing
+        )
         # half-wavelength uniform linear array, arrival angle uniform in (-pi/2, pi/2)
         phase = np.pi * np.sin(np.pi * (draws[:, 2] - 0.5))
         self.drop = Drop(episode, distance, shadowing, 10.0 ** (-loss_db / 10.0), phase)

@@ -132,7 +132,9 @@ def _accepts(value: Any, hint: Any) -> bool:
             if isinstance(value, tuple) and all(_accepts(v, args[0]) for v in value):
                 return True
         elif kind is Any or (
-            isinstance(kind, type) and isinstance(value, kind) and not (isinstance(value, bool) and kind in (int, float))
+            isinstance(kind, type)
+            and isinstance(value, kind)
+            and not (isinstance(value, bool) and kind in (int, float))
         ):
             return True
     return False

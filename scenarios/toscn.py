@@ -1,4 +1,5 @@
-"""TOSCN: six cameras in a micro cell send image features over 16-QAM OFDM; who gets how much, and how compressed?
+"""TOSCN: six cameras in a micro cell send image features over 16-QAM OFDM; who gets how much, and how
+compressed?
 
 Values only. Meaning, unit and source of each: python -m netsim show scenarios/toscn.py
 """

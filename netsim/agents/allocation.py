@@ -1,4 +1,6 @@
-"""Allocation rules of TOSCN that a few lines state: random, equal, prop, just-enough (specification toscn 5)."""
+"""Allocation rules of TOSCN that a few lines state: random, equal, prop, just-enough (specification toscn
+5).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from netsim.link import Link
 from netsim.streams import Streams
 from netsim.systems.toscn import Action, Model, Observation
 
-_ROUNDING = 2e-6  # share of a capacity left unused so that floating-point rounding never costs a packet (toscn 5)
+_ROUNDING = (
+    2e-6  # share of a capacity left unused so that floating-point rounding never costs a packet (toscn 5)
+)
 _EMPTY = 1e-9  # keeps a share defined when all queues are empty
 
 
@@ -30,7 +34,9 @@ class Planner:
         """Planners know their model and learn nothing."""
 
     def carried_bits(self, share: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """Bits that a slot carries on equal shares of bandwidth and power, after rounding to what can be granted."""
+        """Bits that a slot carries on equal shares of bandwidth and power, after rounding to what can be
+        granted.
+        """
         radio = self.radio
         bandwidth = self.link.quantise(share * radio.bandwidth_hz)
         power = np.floor(share * radio.power_w / radio.power_step_w + 1e-9) * radio.power_step_w
@@ -39,8 +45,8 @@ class Planner:
     def just_enough(self, observation: Observation, share: np.ndarray) -> np.ndarray:
         """Smallest compression with which a device's share carries its queue, within the accuracy floor.
 
-        Where even the largest allowed compression cannot carry the queue, the smallest that carries as many packets
-        as that one would (toscn 5).
+        Where even the largest allowed compression cannot carry the queue, the smallest that carries as many
+        packets as that one would (toscn 5).
         """
         capacity = self.carried_bits(share, observation.gain)
         most = self.model.max_compression(observation.task)
@@ -49,7 +55,9 @@ class Planner:
         return self.fit(capacity, packets, most)
 
     def fit(self, capacity: np.ndarray, packets: np.ndarray, most: np.ndarray) -> np.ndarray:
-        """Smallest multiple of 1/F in [0, most] at which `packets` packets fit into `capacity` bits; 0 for no packets."""
+        """Smallest multiple of 1/F in [0, most] at which `packets` packets fit into `capacity` bits; 0 for no
+        packets.
+        """
         overhead = self.model.header_bits + self.link.padding_bits
         each = capacity * (1.0 - _ROUNDING) / np.maximum(packets, 1) - overhead
         wanted = np.where(packets > 0, 1.0 - each / self.model.scenario.semantics.packet_bits, 0.0)
@@ -86,7 +94,9 @@ class FixedCompression(Planner):
 
 
 class JustEnough(Planner):
-    """`je_equal`: equal shares; `je_qse`: shares in proportion to queue / spectral efficiency; compress just enough."""
+    """`je_equal`: equal shares; `je_qse`: shares in proportion to queue / spectral efficiency; compress just
+    enough.
+    """
 
     def __init__(self, model: Model, link: Link, by_queue: bool, margin_ns: int) -> None:
         super().__init__(model, link, margin_ns)

@@ -15,14 +15,21 @@ class Agent(Checked):
 
     name: str = parameter("je_qse", meaning="policy", source="toscn 5", rule=one_of(*PLANNERS))
     compression: float = parameter(
-        0.85, meaning="fixed compression ratio of the policies equal and prop", source="toscn 8.1", rule=between(0.0, 0.999)
+        0.85,
+        meaning="fixed compression ratio of the policies equal and prop",
+        source="toscn 8.1",
+        rule=between(0.0, 0.999),
     )
     plan: str = parameter(
         "link",
-        meaning="rate law that a planner believes in: link (that of the level it runs on) or shannon (the paper's)",
-        source="toscn 10.6", rule=one_of("link", "shannon"),
+        meaning="rate law that a planner believes in: link (of the level it runs on), shannon (the paper's)",
+        source="toscn 10.6",
+        rule=one_of("link", "shannon"),
     )
     margin_ns: int = parameter(
-        0, meaning="a planner plans with the slot shortened by this (known grant delay)", unit="ns", source="toscn 11",
+        0,
+        meaning="a planner plans with the slot shortened by this (known grant delay)",
+        unit="ns",
+        source="toscn 11",
         rule=non_negative,
     )

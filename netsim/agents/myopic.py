@@ -1,8 +1,9 @@
-"""The best single slot of TOSCN: maximises sum v A of the slot by a Lagrangian over the bandwidth (specification toscn 5).
+"""The best single slot of TOSCN: maximises sum v A of the slot by a Lagrangian over the bandwidth
+(specification toscn 5).
 
-At equal power density a device's spectral efficiency does not depend on the split (F6), so the slot is a knapsack with one
-constraint. For a price of bandwidth every device picks its compression alone; the price is found by bisection and bounds
-the optimum from above.
+At equal power density a device's spectral efficiency does not depend on the split (F6), so the slot is a
+knapsack with one constraint. For a price of bandwidth every device picks its compression alone; the price is
+found by bisection and bounds the optimum from above.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _HIGHEST_PRICE = 1e4
 
 @dataclass(frozen=True, slots=True)
 class SlotPlan:
-    """Solution of one slot: packets and compression per ue, share of the bandwidth each takes, upper bound on sum v A."""
+    """Solution of one slot: packets and compression per ue, share of the bandwidth each takes, upper bound on
+    sum v A.
+    """
 
     packets: np.ndarray
     compression: np.ndarray
@@ -30,7 +33,9 @@ class SlotPlan:
 
 
 class Myopic(Planner):
-    """Near-optimum of the objective of one slot; with `compress=False` the most packets at eta = 0 (`sum_packets`)."""
+    """Near-optimum of the objective of one slot; with `compress=False` the most packets at eta = 0
+    (`sum_packets`).
+    """
 
     def __init__(self, model: Model, link: Link, compress: bool, margin_ns: int) -> None:
         super().__init__(model, link, margin_ns)
@@ -59,7 +64,8 @@ class Myopic(Planner):
                 high = price
             else:
                 low = price
-        # at price 0 every device would take its whole queue without compression: the answer when all of it fits
+        # at price 0 every device would take its whole queue without compression: the answer when all of it
+        # fits
         for price in (0.0, high):
             compression, packets, share, value = self._at_price(price, task, queue, most, per_bit)
             bound = min(bound, float((queue * np.maximum(value, 0.0)).sum()) + price)
@@ -70,19 +76,20 @@ class Myopic(Planner):
         return SlotPlan(packets, compression, share / total if total > 0.0 else share, bound)
 
     def _at_price(self, price: float, task, queue, most, per_bit):
-        """Each device's best compression at a bandwidth price: A is concave in eta, so the grid optimum is a neighbour."""
+        """Each device's best compression at a bandwidth price: A is concave in eta, so the grid optimum is a
+        neighbour.
+        """
         model = self.model
         slope = model.scenario.semantics.packet_bits * per_bit * price
         a1, a2 = model.curve_slope(task)
         stationary = np.clip((slope / (-a1 * a2)) ** (1.0 / (a2 - 1.0)), 0.0, most) * model.num_maps
-        best = None
-        for grid in (np.floor(stationary), np.ceil(stationary)):
-            eta = np.minimum(grid / model.num_maps, most)
-            value = model.accuracy(task, eta) - price * model.packet_bits(eta) * per_bit
-            best = (eta, value) if best is None else (
-                np.where(value > best[1], eta, best[0]), np.maximum(value, best[1])
-            )
-        eta, value = best
+        below = np.floor(stationary) / model.num_maps
+        above = np.minimum(np.ceil(stationary) / model.num_maps, most)
+        value_below, value_above = (
+            model.accuracy(task, eta) - price * model.packet_bits(eta) * per_bit for eta in (below, above)
+        )
+        eta = np.where(value_above > value_below, above, below)
+        value = np.maximum(value_above, value_below)
         packets = np.where(value > 0.0, queue, 0.0)
         return eta, packets, packets * model.packet_bits(eta) * per_bit, value
 
@@ -102,7 +109,9 @@ class Myopic(Planner):
     def _bits_of_whole_band(self, gain: np.ndarray) -> np.ndarray:
         whole = np.full(len(gain), self.radio.bandwidth_hz)
         power = np.full(len(gain), self.radio.power_w)
-        return np.maximum(self.link.carried_bits(self.link.quantise(whole), power, gain, self.duration_ns), 1e-300)
+        return np.maximum(
+            self.link.carried_bits(self.link.quantise(whole), power, gain, self.duration_ns), 1e-300
+        )
 
     def _least_bits(self, most: np.ndarray) -> np.ndarray:
         return self.model.packet_bits(most) + self.link.padding_bits

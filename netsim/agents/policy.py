@@ -1,4 +1,6 @@
-"""What an agent is to the simulator: it acts on an observation and may learn from transitions; it knows no clock."""
+"""What an agent is to the simulator: it acts on an observation and may learn from transitions; it knows no
+clock.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of experience. `truncated`: the next observation belongs to another episode (a time limit, not an end)."""
+    """One step of experience. `truncated`: the next observation belongs to another episode (a time limit, not
+    an end).
+    """
 
     observation: Any
     action: Any

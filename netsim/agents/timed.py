@@ -1,9 +1,11 @@
-"""An agent as a timed process: it reads what reached its mailbox, thinks, and sends an action that travels back."""
+"""An agent as a timed process: it reads what reached its mailbox, thinks, and sends an action that travels
+back.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import simpy
 
 from netsim.agents.policy import Policy, Transition
 from netsim.buffer import NEVER
+from netsim.engine import Clock
 from netsim.signalling import Courier, Message
 
 
@@ -31,8 +34,9 @@ class Decision:
 class TimedAgent:
     """Runs a policy at its own pace.
 
-    It always thinks about the newest observation that has arrived; what comes in while it thinks waits, and of several only
-    the newest is used. A transition is learned as soon as its reward and a later observation are there.
+    It always thinks about the newest observation that has arrived; what comes in while it thinks waits, and
+    of several only the newest is used. A transition is learned as soon as its reward and a later observation
+    are there.
 
     Args:
         node: name of the agent in the signalling (`messages.src`, `messages.dst`).
@@ -41,7 +45,13 @@ class TimedAgent:
     """
 
     def __init__(
-        self, env: simpy.Environment, node: str, cell_node: str, policy: Policy, courier: Courier, inference_ns: int,
+        self,
+        env: Clock,
+        node: str,
+        cell_node: str,
+        policy: Policy,
+        courier: Courier,
+        inference_ns: int,
         deliver: Callable[[Message], None],
     ) -> None:
         self.env, self.node, self.cell_node, self.policy = env, node, cell_node, policy
@@ -66,7 +76,7 @@ class TimedAgent:
         decision, reward = message.content
         self._rewarded.append((decision, message.slot, reward))
 
-    def _live(self) -> Iterator[simpy.Event]:
+    def _live(self) -> Generator[simpy.Event, None, None]:
         while True:
             if self._inbox is None:
                 self._wake = self.env.event()
@@ -78,7 +88,9 @@ class TimedAgent:
             action = self.policy.act(observation)
             if self.inference_ns:
                 yield self.env.timeout(self.inference_ns)
-            decision = Decision(self.node, observation, action, message.sent_ns, message.received_ns, self.env.now)
+            decision = Decision(
+                self.node, observation, action, message.sent_ns, message.received_ns, self.env.now_ns
+            )
             self.courier.send("action", self.node, self.cell_node, message.slot, decision, self._deliver)
 
     def _learn(self, slot: int, observation: Any) -> None:
@@ -86,7 +98,9 @@ class TimedAgent:
         for decision, rewarded_slot, reward in self._rewarded:
             if rewarded_slot < slot:
                 truncated = decision.observation.episode != observation.episode
-                self.policy.learn(Transition(decision.observation, decision.action, reward, observation, truncated))
+                self.policy.learn(
+                    Transition(decision.observation, decision.action, reward, observation, truncated)
+                )
             else:
                 waiting.append((decision, rewarded_slot, reward))
         self._rewarded = waiting

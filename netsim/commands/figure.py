@@ -45,8 +45,8 @@ def _toscn_policies(episodes: int | None, jobs: int, out: Path) -> None:
     with _progress("toscn-policies") as advance:
         cells = figure.table(episodes or 200, jobs, advance)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    table = Table(title="TOSCN, level paper: reward per slot (95 % interval over episodes), packets per slot, accuracy",
-                  header_style="bold")  # fmt: skip
+    title = "TOSCN, level paper: reward per slot (95 % interval over episodes), packets per slot, accuracy"
+    table = Table(title=title, header_style="bold")
     table.add_column("policy")
     for bandwidth in figure.BANDWIDTHS_HZ:
         table.add_column(f"{bandwidth / 1e6:g} MHz", justify="right")
@@ -56,14 +56,16 @@ def _toscn_policies(episodes: int | None, jobs: int, out: Path) -> None:
     console.print(table)
     path = out / "toscn-policies.csv"
     figure.write_csv(cells, path)
-    console.print(f"{cells[0].episodes} episodes of 10 slots, seed {figure.SEED}; in brackets what the specification's "
-                  f"prototype measured; data: {path}")  # fmt: skip
+    console.print(f"{cells[0].episodes} episodes of 10 slots, seed {figure.SEED}; data: {path}")
+    console.print("in brackets: what the specification's prototype measured (200 episodes of its own)")
 
 
 def _cell(cell) -> str:
     eta = "" if cell.compression != cell.compression else f"\neta {cell.compression:g}"
     half = (cell.high - cell.low) / 2
-    return f"{cell.reward:.2f} ±{half:.2f} ({cell.reference:.2f})\n{cell.packets:.2f} · {cell.accuracy:.3f}{eta}"
+    return (
+        f"{cell.reward:.2f} ±{half:.2f} ({cell.reference:.2f})\n{cell.packets:.2f} · {cell.accuracy:.3f}{eta}"
+    )
 
 
 FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {"toscn-policies": _toscn_policies}

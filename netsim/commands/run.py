@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from phy.parameters import ParameterError
 
 
 def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> int:
-    """Simulates `runs` runs, writes their traces, prints the summary; 1 if a trace breaks one of its checks."""
+    """Simulates `runs` runs, writes their traces, prints the summary; 1 if a trace breaks one of its
+    checks.
+    """
     folder = simulate.result_folder(scenario, out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,12 +46,14 @@ def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> 
     return 1 if findings else 0
 
 
-def _simulate(scenario: Toscn, runs: int, jobs: int, folder: Path, advance: Callable[[int], None]) -> list[Path]:
+def _simulate(
+    scenario: Toscn, runs: int, jobs: int, folder: Path, advance: Callable[[int], None]
+) -> list[Path]:
     if jobs == 1 or runs == 1:
         files = []
         for run in range(runs):
-            done = run * scenario.slots
-            files.append(simulate.run_to_file(scenario, run, folder, lambda slots, d=done: advance(d + slots)))
+            report = partial(_advance_from, advance, run * scenario.slots)
+            files.append(simulate.run_to_file(scenario, run, folder, report))
         return files
     # spawn: the parent may hold threads (numba, HDF5) that do not survive a fork
     with ProcessPoolExecutor(min(jobs, runs), mp_context=get_context("spawn")) as pool:
@@ -56,6 +61,10 @@ def _simulate(scenario: Toscn, runs: int, jobs: int, folder: Path, advance: Call
         for done, _future in enumerate(as_completed(futures), 1):
             advance(done * scenario.slots)
         return [future.result() for future in futures]
+
+
+def _advance_from(advance: Callable[[int], None], before: int, slots_done: int) -> None:
+    advance(before + slots_done)
 
 
 class _Rate(ProgressColumn):
@@ -71,10 +80,17 @@ def _progress(scenario: Toscn, runs: int):
     if not sys.stderr.isatty():
         yield lambda slots_done: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} slots"),
-               _Rate(), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} slots"),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        line = progress.add_task(f"{scenario.name} {scenario.phy} {scenario.agent.name}", total=runs * scenario.slots)
+        line = progress.add_task(
+            f"{scenario.name} {scenario.phy} {scenario.agent.name}", total=runs * scenario.slots
+        )
         yield lambda slots_done: progress.update(line, completed=slots_done)
 
 
@@ -91,7 +107,12 @@ _ROWS = (
 
 
 def _summary(
-    scenario: Toscn, traces: list[Trace], records: list[metrics.Record], files: list[Path], wall_s: float, findings: list[str]
+    scenario: Toscn,
+    traces: list[Trace],
+    records: list[metrics.Record],
+    files: list[Path],
+    wall_s: float,
+    findings: list[str],
 ) -> None:
     total = {record.kpi: record for record in records if record.ue == "all"}
     origin = traces[0].attributes["provenance"]
@@ -102,20 +123,36 @@ def _summary(
     runs = f"{len(files)} run{'s' if len(files) > 1 else ''} x {scenario.slots} slots"
     planner = f", plans with the rate of {scenario.agent.plan}" if scenario.agent.name != "random" else ""
     table.add_row("scenario", f"{scenario.name}, level {scenario.phy}, policy {scenario.agent.name}{planner}")
-    table.add_row("simulated", f"{runs} of {scenario.slot_ns / 1e6:g} ms in {wall_s:.1f} s ({slots / wall_s:.1f} slots/s)")
+    table.add_row(
+        "simulated",
+        f"{runs} of {scenario.slot_ns / 1e6:g} ms in {wall_s:.1f} s ({slots / wall_s:.1f} slots/s)",
+    )
     table.add_row("data", "\n".join(origin["data"]))
     if "sinr median" in total and total["sinr median"].n:
         snr = [total[f"sinr {q}"].mean for q in ("5 %", "median", "95 %")]
-        table.add_row("SNR (Es/N0)", "{:.1f} / {:.1f} / {:.1f} dB per resource element (5 / 50 / 95 %)".format(*snr))
+        table.add_row(
+            "SNR (Es/N0)", "{:.1f} / {:.1f} / {:.1f} dB per resource element (5 / 50 / 95 %)".format(*snr)
+        )
         eb = [value - _bits_db(scenario) for value in snr]
         if scenario.phy != "paper":
-            table.add_row("SNR (Eb/N0)", "{:.1f} / {:.1f} / {:.1f} dB per payload bit, prefix and pilots paid".format(*eb))
+            table.add_row(
+                "SNR (Eb/N0)",
+                "{:.1f} / {:.1f} / {:.1f} dB per payload bit, prefix and pilots paid".format(*eb),
+            )
     for label, kpi, shape, scale in _ROWS:
         table.add_row(label, _with_interval(total[kpi], shape, scale))
-    table.add_row("intervals", f"95 %, Student t over {total['reward per slot'].replication}s" if total["reward per slot"].n > 1
-                  else "none: one replication")  # fmt: skip
-    table.add_row("checks", "conservation, causality, completeness hold" if not findings else "[red]" + "\n".join(findings[:5]))
-    table.add_row("trace", str(files[0]) if len(files) == 1 else f"{files[0].parent}/run0..{len(files) - 1}.h5")
+    reward = total["reward per slot"]
+    over = (
+        f"95 %, Student t over {reward.n} {reward.replication}s" if reward.n > 1 else "none: one replication"
+    )
+    table.add_row("intervals", over)
+    table.add_row(
+        "checks",
+        "conservation, causality, completeness hold" if not findings else "[red]" + "\n".join(findings[:5]),
+    )
+    table.add_row(
+        "trace", str(files[0]) if len(files) == 1 else f"{files[0].parent}/run0..{len(files) - 1}.h5"
+    )
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 

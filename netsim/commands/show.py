@@ -29,5 +29,7 @@ def main(scenario: Toscn) -> int:
         rule = f" ({row.rule})" if row.rule else ""
         table.add_row(row.path, row.value, row.unit, f"{row.meaning}{rule}", row.source)
     console.print(table)
-    console.print(f"\nChange any of them with --set parameter=value. Digest of this scenario: {params.digest(scenario)}")
+    console.print(
+        f"\nChange any of them with --set parameter=value. Digest of this scenario: {params.digest(scenario)}"
+    )
     return 0

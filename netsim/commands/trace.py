@@ -30,16 +30,18 @@ def main(files: list[Path], csv_table: str | None) -> int:
 
 def _print(console: Console, file: Path, trace: Trace, findings: list[checks.Finding]) -> None:
     a = trace.attributes
-    console.print(f"[bold]{file}[/bold]  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}")
+    console.print(
+        f"[bold]{file}[/bold]  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}"
+    )
     origin = a["provenance"]
     for line in origin.get("data", []):
         console.print(f"  data: {line}", markup=False)
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="bold")
-    for title, justify in (("table", "left"), ("rows", "right"), ("columns", "left"), ("from", "right"), ("to", "right")):
-        table.add_column(title, justify=justify, overflow="fold")
+    for title in ("table", "rows", "columns", "from", "to"):
+        table.add_column(title, justify="left" if title in ("table", "columns") else "right", overflow="fold")
     for row in describe(trace):
-        times = ["", ""] if row.first_ns is None else [f"{row.first_ns / 1e9:.3f} s", f"{row.last_ns / 1e9:.3f} s"]
-        table.add_row(row.table, f"{row.rows:,}", ", ".join(row.columns), *times)
+        span = [f"{t / 1e9:.3f} s" if t is not None else "" for t in (row.first_ns, row.last_ns)]
+        table.add_row(row.table, f"{row.rows:,}", ", ".join(row.columns), *span)
     console.print(table)
     if findings:
         for finding in findings:

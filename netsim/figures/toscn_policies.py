@@ -1,4 +1,5 @@
-"""Reference policies of TOSCN at level `paper`: reward, packets and accuracy against bandwidth (specification toscn 8.1).
+"""Reference policies of TOSCN at level `paper`: reward, packets and accuracy against bandwidth (specification
+toscn 8.1).
 
 All policies see the same worlds; the fixed compression of `equal` and `prop` is chosen on other seeds.
 """
@@ -55,8 +56,14 @@ class Cell:
 def scenario_of(bandwidth_hz: float, policy: str, compression: float, seed: int, episodes: int) -> Toscn:
     """The paper's regime (preset mbyte) with one policy."""
     name, _, _ = policy.partition(" ")
-    values = {"phy": "paper", "semantics.packet_bits": 1_600_000, "radio.bandwidth_hz": bandwidth_hz, "agent.name": name,
-              "slots": 10 * episodes, "seed": seed}  # fmt: skip
+    values = {
+        "phy": "paper",
+        "semantics.packet_bits": 1_600_000,
+        "radio.bandwidth_hz": bandwidth_hz,
+        "agent.name": name,
+        "slots": 10 * episodes,
+        "seed": seed,
+    }
     if not np.isnan(compression):
         values["agent.compression"] = compression
     scenario = params.override(Toscn(), values)
@@ -98,8 +105,8 @@ def table(episodes: int, jobs: int, advance: Callable[[int, int], None]) -> list
             policy, bandwidth, compression, _, _ = job
             interval = stats.mean_interval(reward)
             reference = REFERENCE[policy][BANDWIDTHS_HZ.index(bandwidth)]
-            cells.append(Cell(policy, bandwidth, compression, interval.mean, interval.low, interval.high, packets,
-                              accuracy, episodes, reference))  # fmt: skip
+            key = (policy, bandwidth, compression, interval.mean, interval.low, interval.high)
+            cells.append(Cell(*key, packets, accuracy, episodes, reference))
             advance(len(search) + len(cells), total)
     return cells
 

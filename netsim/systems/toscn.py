@@ -1,4 +1,5 @@
-"""TOSCN: task-oriented semantic communication of images (DDPG paper), what is its own: task, observation, action, reward.
+"""TOSCN: task-oriented semantic communication of images (DDPG paper), what is its own: task, observation,
+action, reward.
 
 Equation numbers (n) are the paper's, (Mn) and En those of our specification; see docs/papers/toscn.md.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from netsim.agents.catalogue import Agent
 from netsim.link import LEVELS, Grants, Link, Radio
@@ -41,28 +43,42 @@ _CURVES = (Curve(-0.633, 15.408, 0.925), Curve(-0.639, 19.136, 0.901), Curve(-0.
 class Semantics(Checked):
     """The image codec as the allocation sees it: sizes, accuracy curves, which maps go first."""
 
-    num_maps: int = parameter(512, meaning="feature maps of an image (F)", unit="maps", source="TOSCN Table II", rule=at_least_one)
-    feature_bits: int = parameter(8, meaning="bits per feature", unit="bit", source="toscn 10.2", rule=one_of(8))
+    num_maps: int = parameter(
+        512, meaning="feature maps of an image (F)", unit="maps", source="TOSCN Table II", rule=at_least_one
+    )
+    feature_bits: int = parameter(
+        8, meaning="bits per feature", unit="bit", source="toscn 10.2", rule=one_of(8)
+    )
     packet_bits: int = parameter(
         200_704,
-        meaning="uncompressed packet b: 200,704 = 512 x 49 x 8 (physical); 1,600,000 is the paper's regime (E1)",
-        unit="bit", source="TOSCN Table I: 0.2 M", rule=at_least_one,
+        meaning="uncompressed packet b: 200,704 = 512 x 49 x 8; 1,600,000 is the paper's regime (E1)",
+        unit="bit",
+        source="TOSCN Table I: 0.2 M",
+        rule=at_least_one,
     )
     min_accuracy: float = parameter(
-        0.6, meaning="accuracy floor A_min of every device", source="TOSCN Table I: 0.6-0.8, toscn E10", rule=between(0.0, 1.0)
+        0.6,
+        meaning="accuracy floor A_min of every device",
+        source="TOSCN Table I: 0.6-0.8, toscn E10",
+        rule=between(0.0, 1.0),
     )
     curves: tuple[Curve, ...] = parameter(
-        _CURVES, meaning="accuracy curve (21) of each task", source="TOSCN Table III",
+        _CURVES,
+        meaning="accuracy curve (21) of each task",
+        source="TOSCN Table III",
         rule=Rule(lambda v: len(v) == len(TASKS), f"must have {len(TASKS)} curves"),
     )
     importance: str = parameter(
         "task_avg",
-        meaning="how maps are ranked; class_pred and class_true tell the receiver the label by the choice of maps (E24)",
-        source="toscn 10.3", rule=one_of("task_avg", "class_pred", "class_true", "random", "gradact"),
+        meaning="ranking of the maps; class_pred, class_true tell the receiver the label by their choice (E24)",
+        source="toscn 10.3",
+        rule=one_of("task_avg", "class_pred", "class_true", "random", "gradact"),
     )
     data: str = parameter(
-        "auto", meaning="images: data (your own), embedded (the bank that ships), auto (data, else embedded)",
-        source="", rule=one_of("auto", "embedded", "data"),
+        "auto",
+        meaning="images: data (your own), embedded (the bank that ships), auto (data, else embedded)",
+        source="",
+        rule=one_of("auto", "embedded", "data"),
     )
 
 
@@ -74,9 +90,14 @@ class Toscn(Checked):
     phy: str = parameter("bit", meaning="level of fidelity", source="DESIGN 5", rule=one_of(*LEVELS))
     slots: int = parameter(100, meaning="slots in a run", rule=at_least_one)
     episode_slots: int = parameter(
-        10, meaning="slots between two placements of the devices (T)", source="TOSCN Table I: step size 10", rule=at_least_one
+        10,
+        meaning="slots between two placements of the devices (T)",
+        source="TOSCN Table I: step size 10",
+        rule=at_least_one,
     )
-    slot_ns: int = parameter(200_000_000, meaning="slot length L", unit="ns", source="TOSCN Table I", rule=positive)
+    slot_ns: int = parameter(
+        200_000_000, meaning="slot length L", unit="ns", source="TOSCN Table I", rule=positive
+    )
     seed: int = parameter(1, meaning="world seed", rule=non_negative)
     cell: Cell = parameter(factory=Cell, meaning="geometry and large-scale propagation")
     fading: Fading = parameter(factory=Fading, meaning="small-scale fading")
@@ -93,13 +114,15 @@ class Toscn(Checked):
         physical = self.semantics.num_maps * MAP_CELLS * self.semantics.feature_bits
         if self.semantics.packet_bits != physical:
             raise self.semantics.error(
-                "packet_bits", f"must be {physical} = {self.semantics.num_maps} maps x 49 x "
+                "packet_bits",
+                f"must be {physical} = {self.semantics.num_maps} maps x 49 x "
                 f"{self.semantics.feature_bits} bit at level {self.phy} (other sizes: --phy paper)",
             )
         subcarriers = self.ofdm.num_subcarriers(self.radio.bandwidth_hz)
         if not 0 < subcarriers <= self.ofdm.fft_size:
             raise self.radio.error(
-                "bandwidth_hz", f"must hold 1 to fft_size={self.ofdm.fft_size} subcarriers of "
+                "bandwidth_hz",
+                f"must hold 1 to fft_size={self.ofdm.fft_size} subcarriers of "
                 f"{self.ofdm.subcarrier_spacing_hz:g} Hz, holds {subcarriers}",
             )
 
@@ -138,27 +161,32 @@ class Model:
         self.header_bits = header_bits
         self.min_accuracy = scenario.semantics.min_accuracy
         self._a1, self._a2, self._a3 = (
-            np.array([getattr(curve, name) for curve in scenario.semantics.curves]) for name in ("a1", "a2", "a3")
+            np.array([getattr(curve, name) for curve in scenario.semantics.curves])
+            for name in ("a1", "a2", "a3")
         )
         grid = np.arange(self.num_maps) / self.num_maps
         allowed = self.accuracy(np.arange(len(TASKS))[:, None], grid) >= self.min_accuracy
-        # largest grid value from 0 on without a gap; -1 maps discarded would mean that even eta = 0 violates the floor
+        # largest grid value from 0 on without a gap; -1 maps discarded would mean that even eta = 0 violates
+        # the floor
         self.most_discarded = np.where(allowed.all(axis=1), self.num_maps, np.argmin(allowed, axis=1)) - 1
         if (self.most_discarded < 0).any():
-            raise scenario.semantics.error("min_accuracy", "must be reached by every task's curve without compression")
+            raise scenario.semantics.error(
+                "min_accuracy", "must be reached by every task's curve without compression"
+            )
 
-    def discarded(self, compression: np.ndarray) -> np.ndarray:
+    def discarded(self, compression: ArrayLike) -> np.ndarray:
         """(M4): m = min(ceil(eta F), F - 1) maps are left out; the guard keeps exact multiples exact."""
         maps = np.ceil(np.asarray(compression) * self.num_maps - 1e-9)
         return np.clip(maps, 0, self.num_maps - 1).astype(np.int64)
 
-    def effective(self, compression: np.ndarray) -> np.ndarray:
+    def effective(self, compression: ArrayLike) -> np.ndarray:
         """Compression ratio that whole maps allow: m / F, used in size and accuracy alike (M4)."""
         return self.discarded(compression) / self.num_maps
 
-    def accuracy(self, task: np.ndarray, compression: np.ndarray) -> np.ndarray:
+    def accuracy(self, task: ArrayLike, compression: ArrayLike) -> np.ndarray:
         """(21) for tasks and effective compression ratios, broadcast."""
-        return self._a1[task] * np.power(compression, self._a2[task]) + self._a3[task]
+        j = np.asarray(task)
+        return self._a1[j] * np.power(compression, self._a2[j]) + self._a3[j]
 
     def curve_slope(self, task: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(alpha_1, alpha_2) of each task: dA/deta = alpha_1 alpha_2 eta^(alpha_2 - 1)."""
@@ -168,8 +196,10 @@ class Model:
         """Largest multiple of 1/F at which the task still reaches the accuracy floor."""
         return self.most_discarded[task] / self.num_maps
 
-    def packet_bits(self, compression: np.ndarray) -> np.ndarray:
-        """Bits on the air of one packet: (1 - eta) b of (12) plus the header; float64, integral at bit levels."""
+    def packet_bits(self, compression: ArrayLike) -> np.ndarray:
+        """Bits on the air of one packet: (1 - eta) b of (12) plus the header; float64, integral at bit
+        levels.
+        """
         return (1.0 - np.asarray(compression)) * self.scenario.semantics.packet_bits + self.header_bits
 
     def grants(self, action: Action, link: Link) -> Grants:
@@ -183,7 +213,9 @@ class Model:
         )
 
     def reward(self, task: np.ndarray, compression: np.ndarray, objective: float) -> tuple[float, int]:
-        """(M11): the objective, or min_u (A_u - A_min) when a device is planned below the floor; and how many are."""
+        """(M11): the objective, or min_u (A_u - A_min) when a device is planned below the floor; and how many
+        are.
+        """
         margin = self.accuracy(task, compression) - self.min_accuracy
         violations = int((margin < 0.0).sum())
         return (float(margin.min()) if violations else objective), violations

@@ -14,11 +14,15 @@ from phy.bursts import Received
 
 
 class ImageTask:
-    """A delivered packet is worth 1 if the server names the right class from the bits that arrived, else 0."""
+    """A delivered packet is worth 1 if the server names the right class from the bits that arrived, else
+    0.
+    """
 
     def __init__(self, scenario: Toscn, streams: Streams) -> None:
         semantics = scenario.semantics
-        self._banks = [load_bank(task, semantics.data, semantics.importance, semantics.feature_bits) for task in TASKS]
+        self._banks = [
+            load_bank(task, semantics.data, semantics.importance, semantics.feature_bits) for task in TASKS
+        ]
         self.model = Model(scenario, self._banks[0].header_bits())
         self.sources = [bank.source for bank in self._banks]
         self._draw = TaskDraw(streams, scenario.cell.num_ues)

@@ -1,8 +1,9 @@
-"""Clairvoyant upper bound of TOSCN: a linear programme over all slots of an episode (specification toscn 5, `oracle`).
+"""Clairvoyant upper bound of TOSCN: a linear programme over all slots of an episode (specification toscn 5,
+`oracle`).
 
-It sees every gain and every arrival in advance and may send fractions of packets, so no policy can do better at equal
-power density. `slack` widens the bandwidth for what a joint optimisation of bandwidth and power could gain (F6): 1.004 is
-the mean, 1.025 the largest measured.
+It sees every gain and every arrival in advance and may send fractions of packets, so no policy can do better
+at equal power density. `slack` widens the bandwidth for what a joint optimisation of bandwidth and power
+could gain (F6): 1.004 is the mean, 1.025 the largest measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ _GRID_POINTS = 48
 
 
 def oracle_bound(
-    model: Model, task: np.ndarray, gain: np.ndarray, arrivals: np.ndarray, initial: np.ndarray, slack: float = 1.004
+    model: Model,
+    task: np.ndarray,
+    gain: np.ndarray,
+    arrivals: np.ndarray,
+    initial: np.ndarray,
+    slack: float = 1.004,
 ) -> float:
     """Largest sum of v A over an episode.
 
@@ -38,7 +44,9 @@ def oracle_bound(
     grids, accuracies = zip(*(_task_grid(model, int(j)) for j in task))
     points, accuracy = _GRID_POINTS, np.stack(accuracies)  # [U, K]
     efficiency = np.log2(1.0 + radio.power_w * gain / (radio.n0 * radio.bandwidth_hz))
-    carried = scenario.slot_ns / 1e9 * efficiency * radio.bandwidth_hz * slack  # [T, U] bits of the whole band
+    carried = (
+        scenario.slot_ns / 1e9 * efficiency * radio.bandwidth_hz * slack
+    )  # [T, U] bits of the whole band
     cost = np.stack([model.packet_bits(grid) for grid in grids])[None] / carried[:, :, None]  # [T, U, K]
 
     # variables: x[t, u, k] packets sent, y[t, u] arrivals accepted, q[t, u] queue at the start of slot t
@@ -53,7 +61,9 @@ def oracle_bound(
 
     def add(row: np.ndarray, column: np.ndarray, value) -> None:
         row, column, value = np.broadcast_arrays(row, column, value)
-        rows.append(row.ravel()), columns.append(column.ravel()), values.append(value.ravel())
+        rows.append(row.ravel())
+        columns.append(column.ravel())
+        values.append(value.ravel())
 
     slot = np.arange(slots)[:, None, None]
     device = np.arange(ues)[None, :, None]
@@ -62,7 +72,8 @@ def oracle_bound(
     add(served, x, 1.0)
     add(served[:, :, 0], q[:-1], -1.0)
     upper = coo_array(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(slots + slots * ues, size)
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(slots + slots * ues, size),
     )
     limit = np.concatenate([np.ones(slots), np.zeros(slots * ues)])
 
@@ -81,7 +92,12 @@ def oracle_bound(
     bounds[q.ravel(), 1] = capacity
     bounds[q[0], 0] = bounds[q[0], 1] = initial
     result = linprog(
-        objective, A_ub=upper.tocsr(), b_ub=limit, A_eq=equal.tocsr(), b_eq=np.zeros(slots * ues), bounds=bounds,
+        objective,
+        A_ub=upper.tocsr(),
+        b_ub=limit,
+        A_eq=equal.tocsr(),
+        b_eq=np.zeros(slots * ues),
+        bounds=bounds,
         method="highs",
     )
     if result.status != 0:
@@ -90,10 +106,11 @@ def oracle_bound(
 
 
 def _task_grid(model: Model, task: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compression values up to eta_max, and accuracies that lie above the curve wherever the programme mixes them.
+    """Compression values up to eta_max, and accuracies that lie above the curve wherever the programme mixes
+    them.
 
-    The points are uniform in eta^(a2/2), where a chord of A = a1 eta^a2 + a3 misses the curve by nearly the same amount
-    everywhere. The largest miss (found on a fine grid) is added, so that the bound is one.
+    The points are uniform in eta^(a2/2), where a chord of A = a1 eta^a2 + a3 misses the curve by nearly the
+    same amount everywhere. The largest miss (found on a fine grid) is added, so that the bound is one.
     """
     most = float(model.max_compression(np.array(task)))
     a2 = float(model.curve_slope(np.array(task))[1])

@@ -1,7 +1,7 @@
 """What a TOSCN packet means: which bytes it carries, what the server makes of them, what that is worth.
 
-`FormulaTask` (level `paper`) scores a packet by the accuracy curve (21); `ImageTask` takes real feature maps from an image
-bank, and scores 1 when the server's decision on the bits that arrived is right, else 0.
+`FormulaTask` (level `paper`) scores a packet by the accuracy curve (21); `ImageTask` takes real feature maps
+from an image bank, and scores 1 when the server's decision on the bits that arrived is right, else 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 
 from netsim.buffer import Packet
 from netsim.link import Block
-from netsim.semantics.bank import ImageBank
 from netsim.streams import Streams
 from netsim.systems.toscn import TASKS, Model, Toscn
 from phy.bursts import Received

@@ -1,7 +1,7 @@
 """The slotted model of TOSCN as a plain loop: no events, no buffers, no messages.
 
-Written from the equations (M1)-(M11) against arrays of exogenous draws; the simulator with zero delays must equal it
-exactly, table by table (test_zero_delay.py).
+Written from the equations (M1)-(M11) against arrays of exogenous draws; the simulator with zero delays must
+equal it exactly, table by table (test_zero_delay.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Slotted:
     slots: dict = field(default_factory=lambda: {k: [] for k in ("slot", "episode", "reward", "objective")})
     buffers: dict = field(
         default_factory=lambda: {
-            k: [] for k in ("slot", "ue", "queued_start", "queued", "arrived", "delivered", "dropped", "blocked")
+            k: []
+            for k in ("slot", "ue", "queued_start", "queued", "arrived", "delivered", "dropped", "blocked")
         }
     )
     grants: dict = field(default_factory=lambda: {k: [] for k in ("bandwidth_hz", "power_w", "compression")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scenarios_for_tests import toscn
@@ -49,27 +51,34 @@ class TestEveryLevel:
         _, link, _ = make(level)
         assert link.completions_ns(0.0, 0.1, 1e-8, 1000, 5, SLOT_NS) == []
         assert link.completions_ns(1e6, 0.0, 1e-8, 1000, 5, SLOT_NS) == []
-        carried = link.carried_bits(np.array([0.0, 1e6]), np.array([0.1, 0.0]), np.array([1e-8, 1e-8]), SLOT_NS)
+        carried = link.carried_bits(
+            np.array([0.0, 1e6]), np.array([0.1, 0.0]), np.array([1e-8, 1e-8]), SLOT_NS
+        )
         np.testing.assert_array_equal(carried, 0.0)
 
     def test_packets_complete_in_order_and_in_time(self, level):
         _, link, _ = make(level)
         done = link.completions_ns(6e5, 0.03, 1e-8, 80_000, 50, SLOT_NS)
         assert len(done) >= 3
-        assert all(0 < a < b <= SLOT_NS for a, b in zip(done, done[1:]))
+        assert all(0 < a < b <= SLOT_NS for a, b in itertools.pairwise(done))
         assert len(link.completions_ns(6e5, 0.03, 1e-8, 80_000, 2, SLOT_NS)) == 2
 
     def test_count_is_what_the_grant_carries(self, level):
         _, link, _ = make(level)
         for num_bits in (20_000, 100_352, 333_332):
             for bandwidth_hz in (1.5e5, 6e5, 3e6):
-                carried = link.carried_bits(np.array([bandwidth_hz]), np.array([0.03]), np.array([1e-8]), SLOT_NS)[0]
+                carried = link.carried_bits(
+                    np.array([bandwidth_hz]), np.array([0.03]), np.array([1e-8]), SLOT_NS
+                )[0]
                 done = link.completions_ns(bandwidth_hz, 0.03, 1e-8, num_bits, 10_000, SLOT_NS)
                 assert len(done) == int(carried // num_bits)
 
     def test_half_the_time_carries_half_the_bits(self, level):
         _, link, _ = make(level)
-        full, half = (link.carried_bits(np.array([6e5]), np.array([0.03]), np.array([1e-8]), t)[0] for t in (SLOT_NS, SLOT_NS // 2))
+        full, half = (
+            link.carried_bits(np.array([6e5]), np.array([0.03]), np.array([1e-8]), t)[0]
+            for t in (SLOT_NS, SLOT_NS // 2)
+        )
         assert half == pytest.approx(full / 2, rel=1e-3)
 
     def test_grants_round_down_to_what_can_be_allocated(self, level):
@@ -114,7 +123,9 @@ class TestLevelsWithBits:
         assert len(link.transmit(0, grants_of(scenario), world, []).payload) == 0
 
     def test_a_packet_is_received_the_same_alone(self, level):
-        """Noise belongs to (device, slot, resource element): one packet can be replayed without the others."""
+        """Noise belongs to (device, slot, resource element): one packet can be replayed without the
+        others.
+        """
         scenario, link, world = make(level, **{"radio.power_step_w": 1e-9})
         grants, blocks = grants_of(scenario, power_w=1e-5), blocks_of(6)
         together = link.transmit(7, grants, world, blocks)
@@ -129,13 +140,16 @@ class TestLevelsWithBits:
 
 
 @pytest.mark.parametrize(
-    "fading", [{}, {"fading.num_rx_ant": 4, "fading.num_taps": 8, "fading.rician_k": 3.0}, {"fading.num_taps": 19}]
+    "fading",
+    [{}, {"fading.num_rx_ant": 4, "fading.num_taps": 8, "fading.rician_k": 3.0}, {"fading.num_taps": 19}],
 )
 def test_bit_equals_waveform_when_the_channel_is_shorter_than_the_prefix(fading):
-    """The same decisions, bit for bit, on the same noise; SNR around 10 dB so that there are thousands of errors."""
+    """The same decisions, bit for bit, on the same noise; SNR around 10 dB so that there are thousands of
+    errors.
+    """
     outcome = {}
     for level in ("bit", "waveform"):
-        scenario, link, world = make(level, **fading, **{"radio.power_step_w": 1e-12})
+        _, link, world = make(level, **fading, **{"radio.power_step_w": 1e-12})
         power = 10 * 10**-20.4 * 5e5 / np.maximum(world.gain, 1e-30)
         outcome[level] = link.transmit(3, Grants(np.zeros(6), np.full(6, 5e5), power), world, blocks_of(6))
     assert outcome["bit"].num_bit_errors.sum() > 1000
@@ -145,25 +159,32 @@ def test_bit_equals_waveform_when_the_channel_is_shorter_than_the_prefix(fading)
 def test_waveform_suffers_from_a_channel_longer_than_the_prefix_and_bit_does_not():
     outcome = {}
     for level in ("bit", "waveform"):
-        scenario, link, world = make(level, **{"fading.num_taps": 100, "fading.tap_decay_db": 0.1})
+        _, link, world = make(level, **{"fading.num_taps": 100, "fading.tap_decay_db": 0.1})
         power = 1e4 * 10**-20.4 * 5e5 / world.gain
         blocks = blocks_of(6, num_bytes=4000)
-        outcome[level] = link.transmit(3, Grants(np.zeros(6), np.full(6, 5e5), power), world, blocks).num_bit_errors.sum()
+        outcome[level] = link.transmit(
+            3, Grants(np.zeros(6), np.full(6, 5e5), power), world, blocks
+        ).num_bit_errors.sum()
     assert outcome["waveform"] > 5 * outcome["bit"] + 100
 
 
 def test_table_has_the_error_rate_of_bit():
-    """Independent draws: the two counts differ by less than 4 standard errors of their difference (per device)."""
+    """Independent draws: the two counts differ by less than 4 standard errors of their difference (per
+    device).
+    """
     counts, bits = {}, 0
     for level in ("table", "bit"):
-        scenario, link, world = make(level, **{"radio.power_step_w": 1e-12})
+        _, link, world = make(level, **{"radio.power_step_w": 1e-12})
         power = 10 ** (np.linspace(4, 16, 6) / 10) * 10**-20.4 * 495_000 / world.gain
         blocks = blocks_of(6, packets=1, num_bytes=50_000)
-        counts[level] = link.transmit(0, Grants(np.zeros(6), np.full(6, 495_000.0), power), world, blocks).num_bit_errors
+        counts[level] = link.transmit(
+            0, Grants(np.zeros(6), np.full(6, 495_000.0), power), world, blocks
+        ).num_bit_errors
         bits = blocks[0].num_bits
     rate = counts["bit"] / bits
     assert rate.max() > 0.1 and rate.min() < 0.01
-    # a symbol error spoils one bit or rarely two: variance at most twice the binomial one; 1 % for the table's own error
+    # a symbol error spoils one bit or rarely two: variance at most twice the binomial one; 1 % for the
+    # table's own error
     error = np.sqrt(2 * 2 * bits * rate * (1 - rate)) + 0.01 * counts["bit"]
     assert np.all(np.abs(counts["table"] - counts["bit"]) < 4 * error)
 

@@ -16,19 +16,25 @@ def story(**assignments):
     """One line a slot: the slot whose observation was in force, and how old that observation was (us)."""
     trace = simulate.run_in_memory(toscn(**{**BASE, **assignments})).trace()
     assert checks.check(trace) == []
-    decisions = {name: values[trace["decisions"]["applied_ns"] >= 0] for name, values in trace["decisions"].items()}
+    decisions = {
+        name: values[trace["decisions"]["applied_ns"] >= 0] for name, values in trace["decisions"].items()
+    }
     order = np.argsort(decisions["applied_ns"], kind="stable")
     applied, observed = decisions["applied_ns"][order], decisions["observed_ns"][order]
     lines = []
     for slot in range(6):
         # with grant_gap=idle a grant may come into force within the slot
-        until = (slot + 1) * SLOT_NS - 1 if assignments.get("signalling.grant_gap") == "idle" else slot * SLOT_NS
+        until = (
+            (slot + 1) * SLOT_NS - 1 if assignments.get("signalling.grant_gap") == "idle" else slot * SLOT_NS
+        )
         known = np.flatnonzero(applied <= until)
         if len(known) == 0:
             lines.append(f"slot {slot}: silent")
             continue
         last = known[-1]
-        lines.append(f"slot {slot}: observation of slot {observed[last] // SLOT_NS}, taken {observed[last] // 1000} us")
+        lines.append(
+            f"slot {slot}: observation of slot {observed[last] // SLOT_NS}, taken {observed[last] // 1000} us"
+        )
     return lines
 
 
@@ -45,7 +51,9 @@ def test_inference_of_400_us_acts_on_the_slot_before():
 
 
 def test_inference_of_1200_us_skips_observations_that_were_overtaken():
-    """Thinking takes longer than a slot: done at 1200, 2400, 3600, ...; each start takes the newest observation."""
+    """Thinking takes longer than a slot: done at 1200, 2400, 3600, ...; each start takes the newest
+    observation.
+    """
     assert story(**{"signalling.inference_ns": 1_200_000}) == [
         "slot 0: silent",
         "slot 1: silent",
@@ -73,7 +81,9 @@ def test_idle_waits_for_the_grant_of_the_slot_itself():
 
 
 def test_a_grant_that_comes_late_shortens_the_slot():
-    """Just-enough plans sit on the edge: a delay of 1 % of the slot costs packets, planning with it restores them."""
+    """Just-enough plans sit on the edge: a delay of 1 % of the slot costs packets, planning with it restores
+    them.
+    """
     base = {"phy": "paper", "semantics.packet_bits": 1_600_000, "slots": 300, "agent.name": "je_qse"}
     late = {"signalling.action_delay_ns": 2_000_000, "signalling.grant_gap": "idle"}
     at_once, unaware, aware = (
@@ -85,7 +95,11 @@ def test_a_grant_that_comes_late_shortens_the_slot():
 
 
 def test_nothing_is_known_before_its_delay_has_passed():
-    delays = {"signalling.observation_delay_ns": 1_300_000, "signalling.jitter_ns": 400_000.0, "signalling.loss": 0.2}
+    delays = {
+        "signalling.observation_delay_ns": 1_300_000,
+        "signalling.jitter_ns": 400_000.0,
+        "signalling.loss": 0.2,
+    }
     trace = simulate.run_in_memory(toscn(**{**BASE, **delays, "slots": 400})).trace()
     assert checks.check(trace) == []
     messages, decisions = trace["messages"], trace["decisions"]
@@ -99,8 +113,9 @@ def test_nothing_is_known_before_its_delay_has_passed():
 
 
 def test_rewards_reach_the_policy_with_their_own_observation():
-    """Every transition holds the observation that the action was computed from, the reward of a slot in which that
-    action was in force, and a later observation."""
+    """Every transition holds the observation that the action was computed from, the reward of a slot in which
+    that action was in force, and a later observation.
+    """
     from netsim.recorder import MemoryTrace
 
     scenario = toscn(**{**BASE, "slots": 30, "episode_slots": 10, "signalling.inference_ns": 400_000})

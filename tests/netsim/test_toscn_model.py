@@ -43,7 +43,9 @@ def test_link_budget(gains):
     efficiency = np.log2(1.0 + snr)
     assert efficiency.mean() == pytest.approx(15.62, abs=0.05)
     assert efficiency.std() == pytest.approx(3.62, abs=0.05)
-    np.testing.assert_allclose(10 * np.log10(np.quantile(snr, [0.05, 0.5, 0.95])), [30.1, 46.5, 66.0], atol=0.3)
+    np.testing.assert_allclose(
+        10 * np.log10(np.quantile(snr, [0.05, 0.5, 0.95])), [30.1, 46.5, 66.0], atol=0.3
+    )
     for bandwidth, capacity in ((2e6, 4.05), (3e6, 5.86), (4e6, 7.60), (6e6, 10.96), (8e6, 14.2)):
         mean = np.log2(1.0 + radio.power_w * gains / (radio.n0 * bandwidth)).mean()
         assert 0.2 * bandwidth * mean / 1.6e6 == pytest.approx(capacity, rel=0.01)
@@ -57,7 +59,9 @@ def test_gain_is_standardised_as_the_state_assumes(gains):
 
 
 def test_gauss_markov_correlation():
-    """(17): lag-one correlation J0(2 pi f_d L) = 0.643 at 1 Hz and 200 ms, unit power, within 4 standard errors."""
+    """(17): lag-one correlation J0(2 pi f_d L) = 0.643 at 1 Hz and 200 ms, unit power, within 4 standard
+    errors.
+    """
     scenario = paper()
     world = World(scenario.cell, scenario.fading, scenario.slot_ns, Streams(5))
     world.new_drop(0)
@@ -75,7 +79,14 @@ def test_gauss_markov_correlation():
 @pytest.mark.parametrize(("antennas", "k"), [(1, 3.0), (4, 0.0), (6, 2.0)])
 def test_fading_power_per_antenna_is_one(antennas, k):
     """E|h|^2 = 1 per antenna whatever K, taps and antennas (SNR contract), within 4 standard errors."""
-    scenario = paper(**{"fading.num_rx_ant": antennas, "fading.rician_k": k, "fading.num_taps": 3, "fading.doppler_hz": None})
+    scenario = paper(
+        **{
+            "fading.num_rx_ant": antennas,
+            "fading.rician_k": k,
+            "fading.num_taps": 3,
+            "fading.doppler_hz": None,
+        }
+    )
     world = World(scenario.cell, scenario.fading, scenario.slot_ns, Streams(5))
     power = []
     for episode in range(3000):
@@ -93,9 +104,15 @@ def test_accuracy_curve():
     expected = {0.7: (0.922, 0.900, 0.908), 0.8: (0.905, 0.892, 0.871), 0.85: (0.873, 0.873, 0.820),
                 0.9: (0.800, 0.816, 0.719), 0.95: (0.638, 0.662, 0.528)}  # fmt: skip
     for eta, values in expected.items():
-        np.testing.assert_allclose(model.accuracy(EACH_TASK, eta), values, atol=5.1e-4)  # printed with 3 digits
+        np.testing.assert_allclose(
+            model.accuracy(EACH_TASK, eta), values, atol=5.1e-4
+        )  # printed with 3 digits
     assert np.all(model.accuracy(EACH_TASK, 0.0) - model.accuracy(EACH_TASK, 0.5) <= 1.3e-4)
-    for floor, values in ((0.6, (0.9577, 0.9614, 0.9346)), (0.7, (0.9351, 0.9413, 0.9066)), (0.8, (0.9001, 0.9081, 0.8628))):
+    for floor, values in (
+        (0.6, (0.9577, 0.9614, 0.9346)),
+        (0.7, (0.9351, 0.9413, 0.9066)),
+        (0.8, (0.9001, 0.9081, 0.8628)),
+    ):
         most = Model(paper(**{"semantics.min_accuracy": floor})).max_compression(EACH_TASK)
         np.testing.assert_array_equal(most, np.floor(np.array(values) * 512) / 512)
     grid = np.arange(512) / 512
@@ -118,7 +135,9 @@ def test_hand_case():
 def test_floors():
     """Check 4: a power grant in watts is not rounded to 0; eta close to 1 keeps one map."""
     model = Model(paper())
-    grants = model.grants(Action(np.array([0.999999]), np.array([1.0]), np.array([1 / 6])), PaperLink(paper().radio))
+    grants = model.grants(
+        Action(np.array([0.999999]), np.array([1.0]), np.array([1 / 6])), PaperLink(paper().radio)
+    )
     assert grants.compression[0] == 511 / 512
     assert 0.03333 < grants.power_w[0] <= 0.2 / 6
     assert model.packet_bits(grants.compression)[0] == 1_600_000 / 512
@@ -127,7 +146,9 @@ def test_floors():
 
 
 def _policy(scenario, name, model, streams):
-    return simulate.make_policy(toscn(**{**PAPER, "agent.name": name}), PaperLink(scenario.radio), model, streams)
+    return simulate.make_policy(
+        toscn(**{**PAPER, "agent.name": name}), PaperLink(scenario.radio), model, streams
+    )
 
 
 @pytest.mark.parametrize("name", ["equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets"])
@@ -171,11 +192,15 @@ def _value(model, link, observation, action):
 
 @pytest.mark.parametrize("bandwidth_hz", [2e6, 3e6, 8e6])
 def test_myopic_between_the_rules_and_its_dual_bound(bandwidth_hz):
-    """Check 9: myopic <= dual bound in every slot, mean gap < 0.1 %; myopic >= je_qse >= je_equal in the mean."""
+    """Check 9: myopic <= dual bound in every slot, mean gap < 0.1 %; myopic >= je_qse >= je_equal in the
+    mean.
+    """
     scenario = paper(**{"radio.bandwidth_hz": bandwidth_hz})
     model, link = Model(scenario), PaperLink(scenario.radio)
     names = ("myopic", "je_qse", "je_equal")
-    policies = [simulate.make_policy(toscn(**{**PAPER, "agent.name": n}), link, model, Streams(1)) for n in names]
+    policies = [
+        simulate.make_policy(toscn(**{**PAPER, "agent.name": n}), link, model, Streams(1)) for n in names
+    ]
     values, bounds = [], []
     for observation in _slots(250):
         values.append([_value(model, link, observation, policy.act(observation)) for policy in policies])
@@ -210,7 +235,9 @@ def test_myopic_against_brute_force_for_two_devices():
                 need = np.where(v2 > 0, 1.0 - left * carried[1] / (max(v2, 1) * 1.6e6), 0.0)
             eta2 = np.clip(np.ceil(need * 512 - 1e-9) / 512, 0.0, None)
             fits = (left >= -1e-12) & ((eta2 <= most[1]) if v2 else True)
-            value = v1 * model.accuracy(two.task[0], eta1) + v2 * model.accuracy(two.task[1], np.minimum(eta2, most[1]))
+            value = v1 * model.accuracy(two.task[0], eta1) + v2 * model.accuracy(
+                two.task[1], np.minimum(eta2, most[1])
+            )
             if fits.any():
                 best = max(best, float(value[fits].max()))
         gaps.append((best - _value(model, link, two, policy.act(two))) / max(best, 1e-9))
@@ -238,13 +265,17 @@ def _oracle_gap(episodes, slack, **assignments):
     trace = simulate.run_in_memory(scenario).trace()
     objective = trace["slots"]["objective"].reshape(episodes, length).sum(axis=1)
     model = Model(scenario)
-    bounds = np.array([oracle_bound(model, *_episode(trace, e, length), slack=slack) for e in range(episodes)])
+    bounds = np.array(
+        [oracle_bound(model, *_episode(trace, e, length), slack=slack) for e in range(episodes)]
+    )
     return objective, bounds
 
 
 @pytest.mark.parametrize(("bandwidth_hz", "most"), [(2e6, 0.012), (3e6, 0.012), (8e6, 0.012)])
 def test_oracle_bounds_myopic_tightly(bandwidth_hz, most):
-    """Check 11: oracle - myopic in [0, 1.2 %] of the reward for Poisson(4), and no episode above the bound."""
+    """Check 11: oracle - myopic in [0, 1.2 %] of the reward for Poisson(4), and no episode above the
+    bound.
+    """
     objective, bounds = _oracle_gap(12, 1.004, **{"radio.bandwidth_hz": bandwidth_hz})
     assert np.all(objective <= bounds * (1 + 1e-6))
     assert 0.0 <= (bounds - objective).sum() / bounds.sum() <= most
@@ -253,7 +284,14 @@ def test_oracle_bounds_myopic_tightly(bandwidth_hz, most):
 def test_planning_matters_for_bursts_only():
     """Check 11: with burst(0.2) at 1 MHz a clairvoyant planner gains at least 20 %."""
     objective, bounds = _oracle_gap(
-        12, 1.004, **{"radio.bandwidth_hz": 1e6, "traffic.law": "burst", "traffic.initial_queue": "empty", "episode_slots": 20}
+        12,
+        1.004,
+        **{
+            "radio.bandwidth_hz": 1e6,
+            "traffic.law": "burst",
+            "traffic.initial_queue": "empty",
+            "episode_slots": 20,
+        },
     )
     assert (bounds - objective).sum() / objective.sum() >= 0.20
 
@@ -261,9 +299,8 @@ def test_planning_matters_for_bursts_only():
 @pytest.mark.parametrize(("floor", "bandwidth_hz", "most"), [(0.6, 3e6, 5e-4), (0.8, 2e6, 0.01)])
 def test_saturated_arrivals_decouple_the_slots(floor, bandwidth_hz, most):
     """Check 8: with buffers refilled every slot the myopic plan is optimal but for whole packets (F4)."""
-    objective, bounds = _oracle_gap(
-        16, 1.0, **{"semantics.min_accuracy": floor, "radio.bandwidth_hz": bandwidth_hz, "traffic.law": "saturated",
-                   "traffic.initial_queue": "full"},
-    )  # fmt: skip
+    saturated = {"traffic.law": "saturated", "traffic.initial_queue": "full"}
+    limits = {"semantics.min_accuracy": floor, "radio.bandwidth_hz": bandwidth_hz}
+    objective, bounds = _oracle_gap(16, 1.0, **saturated, **limits)
     gap = (bounds - objective).sum() / bounds.sum()
     assert -1e-9 <= gap <= most

@@ -1,4 +1,6 @@
-"""With zero delays the event-driven run equals the slotted model of the paper, table by table, bit for bit."""
+"""With zero delays the event-driven run equals the slotted model of the paper, table by table, bit for
+bit.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ import itertools
 import numpy as np
 import pytest
 import slotted
+from scenarios_for_tests import toscn
 
 from netsim import simulate
 from netsim.link import PaperLink
 from netsim.streams import Streams
 from netsim.systems.toscn import Model
-from scenarios_for_tests import toscn
 
 POLICIES = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets")
 
@@ -64,7 +66,9 @@ def test_world_ignores_the_policy():
     for name in POLICIES:
         trace = simulate.run_in_memory(toscn(**{"phy": "paper", "slots": 25, "agent.name": name})).trace()
         buffers = trace["buffers"]
-        worlds.append((buffers["arrived"] + buffers["blocked"], trace["receptions"]["gain"], trace["ues"]["gain_db"]))
+        worlds.append(
+            (buffers["arrived"] + buffers["blocked"], trace["receptions"]["gain"], trace["ues"]["gain_db"])
+        )
     for one, other in itertools.pairwise(worlds):
         for a, b in zip(one, other):
             np.testing.assert_array_equal(a, b)
