@@ -32,7 +32,7 @@ CLIP_IMAGES = 2000  # training images (first by hash) whose activations fix the 
 PRESETS = {
     "mnist": Training(epochs=4),
     "fashion-mnist": Training(epochs=6, flip=True),
-    "cifar10": Training(epochs=50, depth=2, flip=True, shift=4, cutout=8),
+    "cifar10": Training(epochs=40, depth=2, flip=True, shift=4, cutout=8),
 }
 
 
