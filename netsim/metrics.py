@@ -14,7 +14,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -92,20 +92,37 @@ def write_csv(records: Sequence[Record], file: TextIO) -> None:
 
 
 def _check_same(traces: Sequence[Trace]) -> None:
-    own = ("seed", "run", "complete", "provenance", "digest")
-    first = traces[0]
+    """Runs of one study differ in seed and run, in nothing else that they were told."""
+    first, wanted = traces[0], _told(traces[0])
     seen: dict[tuple[int, int], str] = {}
     for trace in traces:
-        for name in sorted({*first.attributes, *trace.attributes} - set(own)):
-            value, wanted = trace.attributes.get(name), first.attributes.get(name)
-            if value != wanted:
-                raise TraceError(f"{trace.name}: {name} is {value!r}, must be {wanted!r} as in {first.name}")
+        told = _told(trace)
+        for name in sorted(wanted.keys() | told.keys()):
+            if told.get(name) != wanted.get(name):
+                rule = f"must be {wanted.get(name)!r} as in {first.name}"
+                raise TraceError(f"{trace.name}: {name} is {told.get(name)!r}, {rule}")
         key = (trace.attributes["seed"], trace.attributes["run"])
         if key in seen:
-            raise TraceError(
-                f"{trace.name}: seed {key[0]}, run {key[1]} is {seen[key]} again, runs must differ"
-            )
+            rule = f"is {seen[key]} again, runs must differ"
+            raise TraceError(f"{trace.name}: seed {key[0]}, run {key[1]} {rule}")
         seen[key] = trace.name
+
+
+def _told(trace: Trace) -> dict[str, Any]:
+    """Root attributes and resolved scenario as flat names (`agent.name`), without seed and run."""
+    own = ("seed", "run", "complete", "provenance", "digest")
+    told = {name: value for name, value in trace.attributes.items() if name not in own}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, part in value.items():
+                walk(f"{prefix}{name}.", part)
+        elif prefix != "seed.":
+            told[prefix[:-1]] = value
+
+    scenario = trace.attributes["provenance"].get("scenario", {})
+    walk("", scenario if isinstance(scenario, dict) else {})
+    return told
 
 
 _USED = ("slots", "packets", "grants", "receptions", "buffers", "decisions", "ues")

@@ -1,143 +1,25 @@
 """Recording rows into columns, wherever they go: `Recorder`, and `MemoryTrace` for tests and figures.
 
-Rows are collected in column buffers, so that recording one costs about as much as the call itself; the
-store behind the buffers (memory here, HDF5 in netsim.trace) sees whole chunks only.
+Rows are collected in column buffers, so that one costs a microsecond or two beyond the call itself; the store
+behind the buffers (memory here, HDF5 in netsim.trace) sees whole chunks only.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import operator
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from netsim.tables import Columns, TableDigest, Trace, decoded, little
-from netsim.trace_schema import SCHEMA, TABLES, Column, Table, TraceError
+from netsim.row_buffer import RowBuffer, Store
+from netsim.tables import Columns, Trace, decoded
+from netsim.trace_schema import SCHEMA, TABLES, Table, TraceError
 
 CHUNK_ROWS = 16_384
-_WAITING = 1_024  # single rows that wait before they become columns
 _SMALL = 256  # rows up to which `extend` passes Python numbers on: below it the checks of an array cost more
-
-
-class Store(Protocol):
-    """Where full column buffers go. The arrays are views: keep a copy or write them at once."""
-
-    def write(self, table: Table, columns: Columns) -> None: ...
-
-    def close(self, attributes: Mapping[str, Any], complete: bool) -> None: ...
-
-
-class _Buffer:
-    """Rows of one table on their way to the store.
-
-    Single rows wait as tuples and are turned into columns together. Measured per number: `struct.pack` 10 ns,
-    `array.array` 35, `np.array` 54, assignment to an element 60; and it refuses a float for an integer.
-    """
-
-    def __init__(self, table: Table, store: Store, rows: int) -> None:
-        names = tuple(column.name for column in table.columns)
-        get = operator.itemgetter(*names)
-        self.table = table
-        self.names = names
-        self.pick: Callable[[Mapping[str, Any]], tuple] = get if len(names) > 1 else lambda row: (get(row),)
-        self.rows = rows
-        self.pending: list[tuple] = []
-        self.limit = min(rows, _WAITING)
-        self.digest = TableDigest(table)
-        self.written = 0
-        self._filled = 0
-        self._store = store
-        self._arrays: Columns = {}
-
-    def drain(self) -> None:
-        """Turn the waiting rows into columns and hand full buffers to the store."""
-        waiting, self.pending = self.pending, []
-        if waiting:
-            columns = zip(self.table.columns, zip(*waiting))
-            self.put({column.name: self._converted(column, values) for column, values in columns})
-
-    def put(self, columns: Columns) -> None:
-        """Copy converted, equally long columns behind what is there, row order kept."""
-        if not self._arrays:
-            self._arrays = {c.name: np.empty(self.rows, little(c.dtype)) for c in self.table.columns}
-        total, start = len(columns[self.names[0]]), 0
-        while start < total:
-            count = min(total - start, self.rows - self._filled)
-            for name, values in columns.items():
-                self._arrays[name][self._filled : self._filled + count] = values[start : start + count]
-            self._filled += count
-            start += count
-            if self._filled == self.rows:
-                self.flush()
-        self.limit = min(self.rows - self._filled, _WAITING)
-
-    def flush(self) -> None:
-        """Hand over what is there, full or not."""
-        if self._filled:
-            piece = {name: values[: self._filled] for name, values in self._arrays.items()}
-            for values in piece.values():
-                if values.dtype.kind == "f":
-                    values[np.isnan(values)] = np.nan
-            self.digest.update(piece)
-            self._store.write(self.table, piece)
-            self.written += self._filled
-            self._filled = 0
-
-    def _converted(self, column: Column, values: tuple) -> np.ndarray:
-        dtype = np.dtype(column.dtype)
-        if dtype.kind == "S":
-            wrong = [row for row, value in enumerate(values) if not isinstance(value, str)]
-            if wrong:
-                raise self._misfit(column, wrong[0], values[wrong[0]])
-            return self.cast(column, np.array(values))
-        code = _CODES[dtype.name]
-        try:
-            return np.frombuffer(struct.pack(f"<{len(values)}{code}", *values), little(dtype))
-        except (struct.error, OverflowError):
-            row = next(row for row, value in enumerate(values) if not _fits(code, value))
-            raise self._misfit(column, row, values[row]) from None
-
-    def _misfit(self, column: Column, row: int, value: Any) -> TraceError:
-        where, at = f"{self.table.name}.{column.name}", self.written + self._filled + row
-        wanted = "text" if column.dtype[0] == "S" else column.dtype
-        return TraceError(f"trace: {where} = {value!r} in row {at}: must be {wanted}")
-
-    def cast(self, column: Column, values: np.ndarray) -> np.ndarray:
-        """`values` [n] in the dtype of the column, or TraceError if they do not fit without loss."""
-        dtype = little(column.dtype)
-        where = f"trace: {self.table.name}.{column.name}"
-        if dtype.kind == "S":
-            if values.dtype.kind == "U":
-                values = np.strings.encode(values, "utf-8")
-            if values.size and values.dtype.kind != "S":
-                raise TraceError(f"{where}: is {values.dtype}, must be text")
-            if values.dtype.itemsize > dtype.itemsize and (np.strings.str_len(values) > dtype.itemsize).any():
-                longest = max(values, key=len).decode(errors="replace")
-                raise TraceError(f"{where} = {longest!r}: must have at most {dtype.itemsize} bytes")
-            return values.astype(dtype)
-        if values.dtype.kind not in ("iub" if dtype.kind == "i" else "iubf") and values.size:
-            raise TraceError(f"{where}: is {values.dtype}, must be {column.dtype}")
-        if dtype.kind == "i" and values.size and not np.can_cast(values.dtype, dtype):
-            limits = np.iinfo(dtype)
-            if int(values.min()) < limits.min or int(values.max()) > limits.max:
-                raise TraceError(f"{where}: lies in [{values.min()}, {values.max()}], must be {column.dtype}")
-        return values.astype(dtype)
-
-
-_CODES = {"int8": "b", "int32": "i", "int64": "q", "float32": "f", "float64": "d"}
-
-
-def _fits(code: str, value: Any) -> bool:
-    try:
-        struct.pack(f"<{code}", value)
-    except (struct.error, OverflowError):
-        return False
-    return True
 
 
 def _refuse(_row: Mapping[str, Any]) -> tuple:
@@ -156,7 +38,7 @@ class Recorder:
     ) -> None:
         self._attributes = root_attributes(attributes)
         self._store = store
-        self._buffers = {name: _Buffer(table, store, rows) for name, table in tables.items()}
+        self._buffers = {name: RowBuffer(table, store, rows) for name, table in tables.items()}
         self._closed = False
 
     def append(self, table: str, **columns: Any) -> None:
@@ -213,6 +95,17 @@ class Recorder:
         buffer.drain()
         pairs = zip(buffer.table.columns, values)
         buffer.put({c.name: buffer.cast(c, v if v.ndim else np.full(count, v)) for c, v in pairs})
+
+    def annotate(self, **provenance: Any) -> None:
+        """Add to the provenance what is known only later (data used, wall time); JSON-able, until `close`.
+
+        Raises:
+            TraceError: not JSON, or after close.
+        """
+        if self._closed:
+            raise TraceError(f"trace: provenance {', '.join(provenance)} after close: must be given before")
+        _check_json(provenance)
+        self._attributes["provenance"] = {**self._attributes["provenance"], **provenance}
 
     def close(self, complete: bool) -> None:
         """Flush and finish; `complete` says whether the run reached its end. A second call does nothing."""
@@ -295,11 +188,15 @@ def root_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("schema", "complete", "digest"):
         if name in attributes:
             raise TraceError(f"trace: attribute {name}: is set by the writer, must not be given")
+    _check_json(attributes.get("provenance", {}))
+    return {"schema": SCHEMA, "provenance": {}, **attributes}
+
+
+def _check_json(provenance: Any) -> None:
     try:
-        json.dumps(attributes.get("provenance", {}))
+        json.dumps(provenance)
     except (TypeError, ValueError) as error:
         raise TraceError(f"trace: attribute provenance: {error}, must be JSON") from None
-    return {"schema": SCHEMA, "provenance": {}, **attributes}
 
 
 class _MemoryStore:

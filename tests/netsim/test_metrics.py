@@ -157,6 +157,11 @@ def test_what_is_not_comparable_is_refused():
         summarise([one, sample({"run": 1, "agent": "ddpg"})])
     with pytest.raises(TraceError, match=r"extra is 1, must be None"):
         summarise([one, sample({"run": 1, "extra": 1})])
+    told = {"provenance": {"scenario": {"seed": 3, "agent": {"name": "myopic"}}}}
+    other = {"provenance": {"scenario": {"seed": 4, "agent": {"name": "equal"}}}}
+    with pytest.raises(TraceError, match=r"memory: agent\.name is 'equal', must be 'myopic' as in memory"):
+        summarise([sample(told), sample({"run": 1, **other})])
+    assert summarise([sample(told), sample({"run": 1, **told})])
     with pytest.raises(ParameterError, match="0 traces: must be at least 1"):
         summarise([])
     with pytest.raises(ParameterError, match="bandwidth_hz = 0: must be > 0"):

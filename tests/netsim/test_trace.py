@@ -178,6 +178,18 @@ def test_bad_attributes(tmp_path, name, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_provenance_may_be_added_until_the_end(tmp_path):
+    writer = TraceWriter(tmp_path / "a.h5", ATTRIBUTES)
+    writer.annotate(wall_s=1.5, data=["images"])
+    with pytest.raises(TraceError, match=r"attribute provenance: .*, must be JSON"):
+        writer.annotate(host=object())
+    writer.close(complete=True)
+    expected = {**ATTRIBUTES["provenance"], "wall_s": 1.5, "data": ["images"]}
+    assert read_trace(tmp_path / "a.h5").attributes["provenance"] == expected
+    with pytest.raises(TraceError, match="provenance wall_s after close"):
+        writer.annotate(wall_s=2.0)
+
+
 def test_an_exception_leaves_the_older_result_and_a_part(tmp_path):
     path = tmp_path / "run0.h5"
     with TraceWriter(path, ATTRIBUTES) as writer:
