@@ -26,6 +26,8 @@ examples:
   python -m netsim scenarios/toscn.py --set radio.bandwidth_hz=2e6 --set fading.num_rx_ant=4
 """
 
+EXTRAS = {"torch": "learn", "matplotlib": "dev"}  # optional package -> extra that brings it
+
 
 class _Parser(argparse.ArgumentParser):
     """One line on a mistake, no usage dump."""
@@ -44,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[command](rest)
     except (ParameterError, TraceError) as error:
         print(f"netsim: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        extra = EXTRAS[error.name]
+        print(f"netsim: {error.name} is not installed: pip install 'netsim[{extra}]'", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has left, e.g. `| head`
         sys.stderr.close()

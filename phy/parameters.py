@@ -108,7 +108,10 @@ def _typed(owner: Checked, name: str, value: Any, hint: Any) -> Any:
         return value
     allowed = _alternatives(hint)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise owner.error(name, "must be a float, is beyond its range") from None
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(value, tuple | list):
         item = args[0]

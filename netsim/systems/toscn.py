@@ -70,7 +70,7 @@ class Semantics(Checked):
     )
     importance: str = parameter(
         "task_avg",
-        meaning="ranking of maps; class_pred and class_true tell the receiver the label by their choice (E24)",
+        meaning="ranking of maps; class_pred and class_true tell the receiver the label by choice (E24)",
         source="toscn 10.3",
         rule=one_of("task_avg", "class_pred", "class_true", "random", "gradact"),
     )
