@@ -53,7 +53,7 @@ def _update_row(app, read, write, messages, first, last, length, padded, scratch
     negative = np.logical_xor.reduce(np.array(incoming) < 0, axis=0)
     for e, value in zip(range(first, last), incoming):
         size = np.where(np.abs(value) == least, second, least)
-        size = size - (size >> 2)
+        size = size - ((size + 2) >> 2)  # unbiased rounding: rounding up costs 8 bits 0.2 dB
         message = np.where(negative ^ (value < 0), -size, size)
         messages[e * padded + lanes] = message
         belief = np.clip(value + message, low, high)
@@ -99,8 +99,9 @@ class _Emitter:
         return builder.select(builder.icmp_signed("<", a, self.zero), builder.sub(self.zero, a), a)
 
     def scaled(self, a):
-        """a - (a >> 2): three quarters, rounded up."""
-        return self.builder.sub(a, self.builder.lshr(a, self.splat(2)))
+        """Three quarters of a, rounded (a half down)."""
+        quarter = self.builder.lshr(self.builder.add(a, self.splat(2)), self.splat(2))
+        return self.builder.sub(a, quarter)
 
 
 @intrinsic
