@@ -17,7 +17,8 @@ def main(scenario: Toscn) -> int:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("parameter", "value", "unit"):
         table.add_column(title, no_wrap=title != "value", overflow="fold")
-    table.add_column("meaning (rule)", ratio=3)
+    table.add_column("meaning", ratio=3)
+    table.add_column("must be", ratio=2)
     table.add_column("source", ratio=2, style="dim")
     group = None
     for row in params.table(scenario):
@@ -26,8 +27,8 @@ def main(scenario: Toscn) -> int:
             table.add_section()
             table.add_row()
         group = head
-        rule = f" ({row.rule})" if row.rule else ""
-        table.add_row(row.path, row.value, row.unit, f"{row.meaning}{rule}", row.source)
+        rule = row.rule.removeprefix("must be ").removesuffix(" and finite")
+        table.add_row(row.path, row.value, row.unit, row.meaning, rule, row.source)
     console.print(table)
     console.print(
         f"\nChange any of them with --set parameter=value. Digest of this scenario: {params.digest(scenario)}"

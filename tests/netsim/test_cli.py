@@ -153,7 +153,7 @@ def test_csv_of_key_figures(tmp_path, capsys):
 def test_show_prints_every_parameter(capsys):
     assert run("show", TOSCN) == 0
     shown = capsys.readouterr().out
-    for word in ("radio.bandwidth_hz", "3e+06", "TOSCN Table I", "ofdm.cp_len", "power of two"):
+    for word in ("radio.bandwidth_hz", "3e+06", "TOSCN Table I", "ofdm.cp_len", "a power of"):
         assert word in shown
 
 
