@@ -7,6 +7,7 @@ Equation numbers (n) are the paper's, (Mn) and En those of our specification; se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -147,6 +148,9 @@ class Action:
     power_share: np.ndarray
 
 
+Ratio = TypeVar("Ratio", float, np.ndarray)  # one compression ratio or an array of them
+
+
 class Model:
     """The paper's formulas on arrays: sizes, accuracy, floors. Planners and simulator use the same object.
 
@@ -196,11 +200,9 @@ class Model:
         """Largest multiple of 1/F at which the task still reaches the accuracy floor."""
         return self.most_discarded[task] / self.num_maps
 
-    def packet_bits(self, compression: ArrayLike) -> np.ndarray:
-        """Bits on the air of one packet: (1 - eta) b of (12) plus the header; float64, integral at bit
-        levels.
-        """
-        return (1.0 - np.asarray(compression)) * self.scenario.semantics.packet_bits + self.header_bits
+    def packet_bits(self, compression: Ratio) -> Ratio:
+        """Bits on the air of one packet: (1 - eta) b of (12) and the header; integral where bits are carried."""
+        return (1.0 - compression) * self.scenario.semantics.packet_bits + self.header_bits
 
     def grants(self, action: Action, link: Link) -> Grants:
         """(M5): shares to grants, rounded down to what the link can allocate."""

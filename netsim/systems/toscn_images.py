@@ -34,7 +34,7 @@ class ImageTask:
         return self._banks[task].num_items
 
     def air_bits(self, compression: float) -> int:
-        return round(float(self.model.packet_bits(compression)))
+        return round(self.model.packet_bits(compression))
 
     def encode(self, packet: Packet) -> tuple[np.ndarray, int]:
         bank = self._banks[packet.task]

@@ -67,12 +67,14 @@ class FormulaTask:
         return 0
 
     def air_bits(self, compression: float) -> float:
-        return float(self.model.packet_bits(compression))
+        return self.model.packet_bits(compression)
 
     def encode(self, packet: Packet) -> tuple[np.ndarray, int]:
         return _NO_PAYLOAD, round(self.air_bits(packet.compression))
 
     def score(self, packets: list[Packet], blocks: list[Block], received: Received | None) -> None:
-        for packet in packets:
+        task = np.array([packet.task for packet in packets], dtype=np.int64)
+        compression = np.array([packet.compression for packet in packets])
+        for packet, accuracy in zip(packets, self.model.accuracy(task, compression).tolist()):
             packet.num_bit_errors = -1
-            packet.score = float(self.model.accuracy(packet.task, packet.compression))
+            packet.score = accuracy
