@@ -65,6 +65,7 @@ class ImageBank:
         quantizer: its step turns codes into features.
         fc_weight, fc_bias: float32[10, 512], float32[10].
         provenance: data source and hash, codec hash, accuracies, command.
+        classifier: 'compressed' or 'plain', the one that fc_weight and fc_bias are (see `head`).
         mode: importance mode (see `importance`).
     """
 
@@ -77,6 +78,7 @@ class ImageBank:
     fc_weight: np.ndarray
     fc_bias: np.ndarray
     provenance: dict[str, Any] = field(repr=False)
+    classifier: str = "compressed"
     mode: str = "task_avg"
 
     def __post_init__(self) -> None:
@@ -92,6 +94,11 @@ class ImageBank:
     def num_items(self) -> int:
         """Number of images."""
         return len(self.labels)
+
+    @property
+    def test_accuracy(self) -> float:
+        """Accuracy of the 8-bit features on the codec's whole test set, of which the bank is a sample."""
+        return float(self.provenance["codec"]["test_accuracy_8bit"][self.classifier])
 
     def using(self, mode: str | None = None, bits: int | None = None) -> ImageBank:
         """The same images with another importance mode or a coarser quantiser (bits <= present bits)."""
@@ -205,33 +212,39 @@ class ImageBank:
         return float(np.mean(self.classify_means(means) == self.labels))
 
 
-def load_bank(task: str, source: str = "auto", mode: str = "task_avg", bits: int = 8) -> ImageBank:
+def load_bank(
+    task: str, source: str = "auto", mode: str = "task_avg", bits: int = 8, classifier: str = "compressed"
+) -> ImageBank:
     """The bank of `task`.
 
     `source`: 'data' extracts the test images found on this machine (cached); 'embedded' is the shipped bank;
     'auto' takes 'data' if the images are there, else 'embedded'. Damaged data is an error in every case.
+    `mode`: importance mode. `bits` 1..8 a feature. `classifier`: 'compressed' (trained with maps left out) or
+    'plain' (see `head`); importance lists follow its weights.
     """
     if source not in SOURCES:
         raise ParameterError(f"bank source = {source!r}: must be one of {', '.join(SOURCES)}")
     if source == "embedded":
-        return embedded_bank(task).using(mode, bits)
+        return embedded_bank(task, classifier).using(mode, bits)
     try:
-        return live_bank(task).using(mode, bits)
+        return live_bank(task, classifier).using(mode, bits)
     except MissingData:
         if source == "data":
             raise
-        return embedded_bank(task).using(mode, bits)
+        return embedded_bank(task, classifier).using(mode, bits)
 
 
-def embedded_bank(task: str) -> ImageBank:
+def embedded_bank(task: str, classifier: str = "compressed") -> ImageBank:
     """The shipped bank: test images chosen by hash, not by result."""
     path = WEIGHTS / f"{task}.bank.npz"
     if not path.is_file():
         raise ParameterError(f"no embedded bank of {task!r}: must be one of {', '.join(TASKS)}")
-    return read_bank(path, load_codec(task), "embedded bank")
+    return read_bank(path, load_codec(task), "embedded bank", classifier)
 
 
-def live_bank(task: str, num_items: int = LIVE_ITEMS, cache: Path = CACHE) -> ImageBank:
+def live_bank(
+    task: str, classifier: str = "compressed", num_items: int = LIVE_ITEMS, cache: Path = CACHE
+) -> ImageBank:
     """The first `num_items` test images (by hash) on this machine; features are extracted once and cached."""
     codec = load_codec(task)
     test = load_images(task, "test")
@@ -239,7 +252,7 @@ def live_bank(task: str, num_items: int = LIVE_ITEMS, cache: Path = CACHE) -> Im
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bank(path, extract(codec, test, num_items), zipfile.ZIP_STORED)
-    return read_bank(path, codec, "features extracted here")
+    return read_bank(path, codec, "features extracted here", classifier)
 
 
 @dataclass(frozen=True)
@@ -268,8 +281,8 @@ def extract(codec: ImageCodec, test: ImageSet, num_items: int) -> Extract:
         "num_test_images": len(test.labels),
         "choice": "test images with the smallest SHA-256",
         "codec_sha256": codec.sha256,
-        "accuracy_float": codec.accuracy(features, labels),
-        "accuracy_8bit": codec.accuracy(codec.quantizer.decode(codes), labels),
+        "accuracy": codec.accuracies(features.mean(axis=2), labels),
+        "accuracy_8bit": codec.accuracies(codec.quantizer.decode(codes).mean(axis=2), labels),
     }
     return Extract(codes, labels, keys[chosen], provenance)
 
@@ -294,7 +307,7 @@ def write_bank(path: Path, content: Extract, compression: int) -> None:
     part.replace(path)
 
 
-def read_bank(path: Path, codec: ImageCodec, kind: str) -> ImageBank:
+def read_bank(path: Path, codec: ImageCodec, kind: str, classifier: str = "compressed") -> ImageBank:
     """The bank in `path`; `codec` is the one that made it. One line if the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -310,12 +323,14 @@ def read_bank(path: Path, codec: ImageCodec, kind: str) -> ImageBank:
             f"{path}: made by another codec: make it again with `python -m netsim.semantics.embed`"
         )
     source = f"{codec.task}: {kind}, {len(arrays['labels'])} test images of {provenance['data']}"
+    weight, bias = codec.classifier(classifier)
     return ImageBank(
         task=codec.task,
         source=source,
         quantizer=codec.quantizer,
-        fc_weight=codec.fc_weight,
-        fc_bias=codec.fc_bias,
+        fc_weight=weight,
+        fc_bias=bias,
+        classifier=classifier,
         provenance={**provenance, "codec": codec.description},
         **arrays,
     )

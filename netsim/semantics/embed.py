@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.write(
         f"{path.name}: {path.stat().st_size} bytes, {bank.num_items} images, "
         f"accuracy {bank.noiseless_accuracy():.4f}, "
-        f"whole test set {bank.provenance['codec']['test_accuracy_8bit']:.4f}\n"
+        f"whole test set {bank.test_accuracy:.4f}\n"
     )
     return 0
 

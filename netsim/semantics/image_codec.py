@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from phy.parameters import ParameterError
 
 WEIGHTS = Path(__file__).parent / "weights"
 EXTRACT_BATCH = 250
+CLASSIFIERS = {"compressed": "compressed", "plain": "fc"}  # name of a classifier: name of its tensors
 
 
 @dataclass(frozen=True)
@@ -38,30 +40,28 @@ class ImageCodec:
         """8-bit quantiser on [0, 99.9 % quantile of the training activations]."""
         return Quantizer(float(self.description["clip"]))
 
-    @property
-    def fc_weight(self) -> np.ndarray:
-        """Classifier matrix, float32[10, 512]."""
-        return self.tensors["fc.weight"]
-
-    @property
-    def fc_bias(self) -> np.ndarray:
-        """Classifier offsets, float32[10]."""
-        return self.tensors["fc.bias"]
+    def classifier(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Matrix float32[10, 512] and offsets float32[10] of a classifier, 'compressed' or 'plain'."""
+        if name not in CLASSIFIERS:
+            raise ParameterError(f"classifier = {name!r}: must be one of {', '.join(CLASSIFIERS)}")
+        return self.tensors[f"{CLASSIFIERS[name]}.weight"], self.tensors[f"{CLASSIFIERS[name]}.bias"]
 
     def network(self) -> Any:
-        """The torch module (`network.Network`) in evaluation mode."""
+        """The torch module (`network.Network`) in evaluation mode; its own classifier is the plain one."""
         import torch
 
         from netsim.semantics.network import Network, Shape
 
         network = Network(Shape(**self.description["shape"]))
-        network.load_state_dict(
-            {k: torch.from_numpy(v.astype(np.float32)) for k, v in self.tensors.items()}, strict=False
+        state = network.state_dict()
+        state.update(
+            {k: torch.from_numpy(v.astype(np.float32)) for k, v in self.tensors.items() if k in state}
         )
+        network.load_state_dict(state)
         return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def extract(self, images: np.ndarray) -> np.ndarray:
-        """Images uint8[n, c, s, s] to feature maps float32[n, 512, 49], all >= 0 (imports torch)."""
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Maps of uint8[n, c, s, s] in parts of 250 images, float32[<= 250, 512, 49] (imports torch)."""
         import torch
 
         shape = self.description["shape"]
@@ -69,23 +69,35 @@ class ImageCodec:
         if images.shape[1:] != wanted:
             raise ParameterError(f"images of shape {images.shape[1:]}: the {self.task} codec takes {wanted}")
         network = self.network()
-        mean, deviation = (
-            np.array(self.description[k], np.float32)[:, None, None] for k in ("mean", "deviation")
-        )
-        parts = []
-        with torch.inference_mode():
-            for i in range(0, len(images), EXTRACT_BATCH):
-                inputs = ((images[i : i + EXTRACT_BATCH] / np.float32(255.0) - mean) / deviation).astype(
-                    np.float32
-                )
-                batch = torch.from_numpy(inputs).to(memory_format=torch.channels_last)
-                parts.append(network.features(batch).contiguous().numpy().reshape(len(inputs), -1, 49))
-        return np.concatenate(parts)
+        mean = np.array(self.description["mean"], np.float32)[:, None, None]
+        deviation = np.array(self.description["deviation"], np.float32)[:, None, None]
+        for i in range(0, len(images), EXTRACT_BATCH):
+            inputs = (images[i : i + EXTRACT_BATCH] / np.float32(255.0) - mean) / deviation
+            batch = torch.from_numpy(inputs.astype(np.float32)).to(memory_format=torch.channels_last)
+            with torch.inference_mode():
+                maps = network.features(batch).contiguous().numpy()
+            yield maps.reshape(len(inputs), -1, 49)
 
-    def accuracy(self, features: np.ndarray, labels: np.ndarray) -> float:
-        """Share of features float32[n, 512, 49] that the server's classifier puts into the right class."""
-        logits = features.mean(axis=2) @ self.fc_weight.T + self.fc_bias
-        return float(np.mean(logits.argmax(axis=1) == labels))
+    def extract(self, images: np.ndarray) -> np.ndarray:
+        """Images uint8[n, c, s, s] to feature maps float32[n, 512, 49], all >= 0 (imports torch)."""
+        return np.concatenate(list(self.batches(images)))
+
+    def map_means(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Average of each map as it is and after quantisation, float32[n, 512] each (imports torch)."""
+        quantizer = self.quantizer
+        pairs = [
+            (maps.mean(axis=2), quantizer.decode(quantizer.encode(maps)).mean(axis=2))
+            for maps in self.batches(images)
+        ]
+        return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
+
+    def accuracies(self, means: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Share of map averages float32[n, 512] that each classifier puts into the right class."""
+        found = {}
+        for name in CLASSIFIERS:
+            weight, bias = self.classifier(name)
+            found[name] = float(np.mean((means @ weight.T + bias).argmax(axis=1) == labels))
+        return found
 
 
 def load_codec(task: str, path: Path | None = None) -> ImageCodec:
@@ -107,7 +119,9 @@ def load_codec(task: str, path: Path | None = None) -> ImageCodec:
             f"{path}: not a codec ({str(cause).splitlines()[0]}): must be written by train"
         ) from None
     missing = {"task", "shape", "clip", "mean", "deviation"} - set(description)
-    missing |= {"fc.weight", "fc.bias"} - set(tensors)
+    missing |= {f"{name}.{part}" for name in CLASSIFIERS.values() for part in ("weight", "bias")} - set(
+        tensors
+    )
     if missing:
         raise ParameterError(
             f"{path}: not a codec (no {', '.join(sorted(missing))}): must be written by train"

@@ -14,6 +14,7 @@ import numpy as np
 
 from netsim.semantics.bank import SOURCES, ImageBank, load_bank
 from netsim.semantics.datasets import TASKS
+from netsim.semantics.image_codec import CLASSIFIERS
 from netsim.semantics.importance import MODES
 from phy.parameters import ParameterError
 
@@ -37,27 +38,26 @@ def fit_curve(etas: tuple[float, ...], accuracies: np.ndarray) -> tuple[np.ndarr
         return np.array([0.0, np.nan, accuracies[0]]), 0.0
 
     def curve(eta: np.ndarray, a1: float, a2: float, a3: float) -> np.ndarray:
-        return a1 * np.maximum(eta, 1e-12) ** a2 + a3
+        return a1 * np.exp(np.clip(a2 * np.log(np.maximum(eta, 1e-12)), -700.0, 700.0)) + a3
 
     x = np.array(etas)
     alpha, _ = curve_fit(curve, x, accuracies, p0=(-0.7, 15.0, 0.9), method="lm", maxfev=20_000)
     return alpha, float(np.mean((curve(x, *alpha) - accuracies) ** 2))
 
 
-def table(task: str, source: str, modes: tuple[str, ...] = MODES) -> list[str]:
+def table(task: str, source: str, classifier: str, modes: tuple[str, ...] = MODES) -> list[str]:
     """The lines of one task's table."""
-    bank = load_bank(task, source)
-    codec = bank.provenance["codec"]
+    bank = load_bank(task, source, classifier=classifier)
+    num_test = bank.provenance["codec"]["test_data"]["num_images"]
     lines = [
-        f"{bank.source}; codec on its whole test set ({codec['test_data']['num_images']} images): "
-        f"{codec['test_accuracy']:.4f}, quantised {codec['test_accuracy_8bit']:.4f}"
+        f"{bank.source}; {classifier} classifier, {bank.test_accuracy:.4f} on all {num_test} test images"
     ]
-    lines.append("mode        " + "".join(f"{eta:>8g}" for eta in SHOWN) + "    a1      a2     a3      MSE")
+    lines.append("mode        " + "".join(f"{eta:>8g}" for eta in SHOWN) + "      a1      a2     a3     MSE")
     for mode in modes:
         chosen = bank.using(mode)
         row = "".join(f"{a:8.3f}" for a in accuracy_curve(chosen, SHOWN))
         alpha, error = fit_curve(FITTED, accuracy_curve(chosen, FITTED))
-        lines.append(f"{mode:12s}{row}  {alpha[0]:6.3f} {alpha[1]:7.2f} {alpha[2]:6.3f} {error:8.1e}")
+        lines.append(f"{mode:12s}{row}  {alpha[0]:6.3f} {alpha[1]:7.2f} {alpha[2]:6.3f} {error:7.0e}")
     return lines
 
 
@@ -69,10 +69,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--task", choices=TASKS, action="append", help="default: all three")
     parser.add_argument("--source", choices=SOURCES, default="auto", help="which bank")
+    parser.add_argument("--classifier", choices=tuple(CLASSIFIERS), action="append", help="default: both")
     given = parser.parse_args(arguments)
     try:
         for task in given.task or TASKS:
-            sys.stdout.write("\n".join(table(task, given.source)) + "\n\n")
+            for classifier in given.classifier or CLASSIFIERS:
+                sys.stdout.write("\n".join(table(task, given.source, classifier)) + "\n\n")
     except ParameterError as error:
         sys.stderr.write(f"{error}\n")
         return 2

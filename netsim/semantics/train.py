@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from netsim.semantics.datasets import TASKS, ImageSet, item_hashes, load_images
+from netsim.semantics.head import HeadTraining, train_head
 from netsim.semantics.image_codec import ImageCodec, save_codec, shipped_tensors
 from netsim.semantics.progress import Progress
 from netsim.semantics.quantizer import clip_of
@@ -28,6 +29,7 @@ from netsim.semantics.training import PRECISIONS, Trainer, Training, accuracy, s
 from phy.parameters import ParameterError
 
 CLIP_IMAGES = 2000  # training images (first by hash) whose activations fix the clip
+HEAD = HeadTraining()
 
 PRESETS = {
     "mnist": Training(epochs=4),
@@ -105,7 +107,7 @@ def run(given: argparse.Namespace) -> None:
 
 
 def write_codec(trainer: Trainer, test: ImageSet, path: Path, say: Callable[[str], None]) -> None:
-    """Round and write the averaged weights, with the clip from training images and the test accuracy."""
+    """Round the averaged weights, fix the clip, train the second classifier, state accuracies, write."""
     data, training = trainer.data, trainer.training
     tensors = shipped_tensors({k: v.numpy() for k, v in trainer.averaged.state_dict().items()})
     description: dict[str, Any] = {
@@ -115,6 +117,7 @@ def write_codec(trainer: Trainer, test: ImageSet, path: Path, say: Callable[[str
         "deviation": trainer.deviation.tolist(),
         "clip": 1.0,
         "training": asdict(training),
+        "head_training": asdict(HEAD),
         "epochs_done": trainer.epoch,
         "command": f"python -m netsim.semantics.train --task {data.task} --epochs {training.epochs} "
         f"--seed {training.seed} --map-drop {training.map_drop} --precision {training.precision} --out DIR",
@@ -127,17 +130,20 @@ def write_codec(trainer: Trainer, test: ImageSet, path: Path, say: Callable[[str
         },
     }
     codec = ImageCodec(data.task, tensors, description, "")
-    chosen = np.argsort(item_hashes(data.images))[:CLIP_IMAGES]
-    description["clip"] = clip_of(codec.extract(data.images[chosen]))
-    features = codec.extract(test.images)
-    description["test_accuracy"] = codec.accuracy(features, test.labels)
-    levels = codec.quantizer.decode(codec.quantizer.encode(features))
-    description["test_accuracy_8bit"] = codec.accuracy(levels, test.labels)
-    save_codec(path, tensors, description)
-    say(
-        f"test {description['test_accuracy']:.4f}, quantised {description['test_accuracy_8bit']:.4f}, "
-        f"zeros {np.mean(levels == 0):.3f}, {path.stat().st_size} bytes"
+    by_hash = np.argsort(item_hashes(data.images), kind="stable")
+    description["clip"] = clip_of(codec.extract(data.images[by_hash[:CLIP_IMAGES]]))
+    chosen = by_hash[: HEAD.num_images]
+    _, means = codec.map_means(data.images[chosen])
+    plain = codec.classifier("plain")
+    tensors["compressed.weight"], tensors["compressed.bias"] = train_head(
+        means, data.labels[chosen], *plain, data.task, HEAD
     )
+    exact, quantised = codec.map_means(test.images)
+    description["test_accuracy"] = codec.accuracies(exact, test.labels)
+    description["test_accuracy_8bit"] = codec.accuracies(quantised, test.labels)
+    save_codec(path, tensors, description)
+    for name, value in description["test_accuracy"].items():
+        say(f"test, {name} classifier: {value:.4f}, quantised {description['test_accuracy_8bit'][name]:.4f}")
 
 
 def say(line: str) -> None:

@@ -33,10 +33,10 @@ def test_a_flat_curve_has_no_exponent() -> None:
 
 
 def test_table_shows_the_banks_accuracy_and_falls_with_compression() -> None:
-    lines = measure.table("mnist", "embedded", ("task_avg",))
+    lines = measure.table("mnist", "embedded", "plain", ("task_avg",))
     row = lines[2].split()
     assert row[0] == "task_avg"
-    assert float(row[1]) == pytest.approx(embedded_bank("mnist").noiseless_accuracy(), abs=5e-4)
+    assert float(row[1]) == pytest.approx(embedded_bank("mnist", "plain").noiseless_accuracy(), abs=5e-4)
     assert float(row[8]) < float(row[1])
 
 
@@ -66,7 +66,7 @@ def test_embedding_keeps_the_smallest_hashes_and_its_command(tmp_path: Path) -> 
 
     assert bank.item_keys.tolist() == sorted(item_hashes(images).tolist())[:4]
     assert bank.provenance["command"] == "python -m netsim.semantics.embed --task mnist --items 4"
-    assert bank.noiseless_accuracy() == pytest.approx(bank.provenance["accuracy_8bit"])
+    assert bank.noiseless_accuracy() == pytest.approx(bank.provenance["accuracy_8bit"]["compressed"])
 
 
 def test_embedding_without_data_is_one_line_and_status_2(
