@@ -313,16 +313,17 @@ def read_bank(path: Path, codec: ImageCodec, kind: str, classifier: str = "compr
         with np.load(path, allow_pickle=False) as file:
             arrays = {k: file[k] for k in ("codes", "labels", "item_keys", "provenance")}
         provenance = json.loads(arrays.pop("provenance").tobytes())
+        data, made_by = provenance["data"], provenance["codec_sha256"]
     except Exception as cause:
         reason = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise ParameterError(
             f"{path}: not a bank ({reason}): must be a whole .npz of codes and labels"
         ) from None
-    if provenance["codec_sha256"] != codec.sha256:
+    if made_by != codec.sha256:
         raise ParameterError(
             f"{path}: made by another codec: make it again with `python -m netsim.semantics.embed`"
         )
-    source = f"{codec.task}: {kind}, {len(arrays['labels'])} test images of {provenance['data']}"
+    source = f"{codec.task}: {kind}, {len(arrays['labels'])} test images of {data}"
     weight, bias = codec.classifier(classifier)
     return ImageBank(
         task=codec.task,

@@ -44,19 +44,22 @@ def train(
     training: Training,
     checkpoint: Path,
     say: Callable[[str], None] = lambda line: None,
+    stop_after: int | None = None,
 ) -> Trainer:
     """Run (or continue) a training up to its last epoch, with a checkpoint after each.
 
     `check` are images to report the accuracy on after each epoch; they decide nothing. `say` takes one line.
+    `stop_after` ends the training after so many epochs of its schedule; a later call can go on.
     """
+    last = training.epochs if stop_after is None else min(stop_after, training.epochs)
     trainer = Trainer(data, training)
     if checkpoint.exists():
         trainer.resume(checkpoint)
         say(f"continuing after epoch {trainer.epoch}")
     inputs = standardised(check.images, trainer.mean, trainer.deviation)
-    remaining = (training.epochs - trainer.epoch) * trainer.steps_per_epoch
+    remaining = (last - trainer.epoch) * trainer.steps_per_epoch
     with Progress(max(remaining, 1), "steps") as progress:
-        while trainer.epoch < training.epochs:
+        while trainer.epoch < last:
             begun = time.monotonic()
             loss = trainer.run_epoch(progress)
             trainer.save(checkpoint)
@@ -77,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="look for images here only")
     parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--stop-after", type=int, metavar="N", help="end after N epochs of the schedule")
     parser.add_argument("--seed", type=int, help="seed of weights, order and noise")
     parser.add_argument(
         "--map-drop", type=float, help="share of batches in which the least important maps are zeroed"
@@ -100,7 +104,7 @@ def run(given: argparse.Namespace) -> None:
     check = load_images(given.task, "val", given.data)
     say(f"{given.task}: {len(data.labels)} training images, {data.source}")
     given.out.mkdir(parents=True, exist_ok=True)
-    trainer = train(data, check, training, given.out / f"{given.task}.ckpt", say)
+    trainer = train(data, check, training, given.out / f"{given.task}.ckpt", say, given.stop_after)
     write_codec(
         trainer, load_images(given.task, "test", given.data), given.out / f"{given.task}.safetensors", say
     )
@@ -120,7 +124,7 @@ def write_codec(trainer: Trainer, test: ImageSet, path: Path, say: Callable[[str
         "head_training": asdict(HEAD),
         "epochs_done": trainer.epoch,
         "command": f"python -m netsim.semantics.train --task {data.task} --epochs {training.epochs} "
-        f"--seed {training.seed} --map-drop {training.map_drop} --precision {training.precision} --out DIR",
+        f"--stop-after {trainer.epoch} --seed {training.seed} --map-drop {training.map_drop} --precision {training.precision} --out DIR",
         "train_data": {"source": data.source, "sha256": data.sha256(), "num_images": len(data.labels)},
         "test_data": {"source": test.source, "sha256": test.sha256(), "num_images": len(test.labels)},
         "software": {
