@@ -124,7 +124,8 @@ def write_codec(trainer: Trainer, test: ImageSet, path: Path, say: Callable[[str
         "head_training": asdict(HEAD),
         "epochs_done": trainer.epoch,
         "command": f"python -m netsim.semantics.train --task {data.task} --epochs {training.epochs} "
-        f"--stop-after {trainer.epoch} --seed {training.seed} --map-drop {training.map_drop} --precision {training.precision} --out DIR",
+        f"--stop-after {trainer.epoch} --seed {training.seed} --map-drop {training.map_drop} "
+        f"--precision {training.precision} --out DIR",
         "train_data": {"source": data.source, "sha256": data.sha256(), "num_images": len(data.labels)},
         "test_data": {"source": test.source, "sha256": test.sha256(), "num_images": len(test.labels)},
         "software": {
