@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -20,10 +20,6 @@ from netsim.trace_schema import SCHEMA, TABLES, Table, TraceError
 
 CHUNK_ROWS = 16_384
 _SMALL = 256  # rows up to which `extend` passes Python numbers on: below it the checks of an array cost more
-
-
-def _refuse(_row: Mapping[str, Any]) -> tuple:
-    raise TraceError("trace: a row after close: must be recorded before")
 
 
 class Recorder:
@@ -44,57 +40,46 @@ class Recorder:
     def append(self, table: str, **columns: Any) -> None:
         """Add one row to `table`: every column of the schema by name, a number or text each.
 
-        Names are checked at once, values when the buffer drains (the message names table, column and row).
+        The first row of a table is checked at once, later ones when many wait (the message names the row).
 
         Raises:
             TraceError: unknown table, missing or unknown column, value that the column's dtype cannot hold.
         """
         try:
             buffer = self._buffers[table]
-            row = buffer.pick(columns)
         except KeyError:
-            raise self._mismatch(table, columns) from None
-        if len(columns) != len(row):
-            raise self._mismatch(table, columns)
-        pending = buffer.pending
-        pending.append(row)
-        if len(pending) >= buffer.limit:
+            raise self._unknown(table) from None
+        waiting = buffer.waiting
+        waiting.append(columns)
+        if len(waiting) >= buffer.limit:
             buffer.drain()
 
     def extend(self, table: str, **columns: Any) -> None:
-        """Add several rows to `table`: every column by name, a sequence of equal length [n], or a scalar
-        for all rows.
+        """Add several rows: every column by name, a sequence of equal length [n] or a scalar for all rows.
 
         Raises:
             TraceError: as `append`; also columns of unequal length, or scalars only.
         """
-        if self._closed:
-            _refuse(columns)
         buffer = self._buffers.get(table)
-        if (
-            buffer is None
-            or len(columns) != len(buffer.names)
-            or any(name not in columns for name in buffer.names)
-        ):
-            raise self._mismatch(table, columns)
-        values = [np.asarray(columns[name]) for name in buffer.names]
-        lengths = {v.shape for v in values if v.ndim}
+        if buffer is None:
+            raise self._unknown(table)
+        buffer.check_names(columns)
+        values = [v if type(v := columns[name]) in _PLAIN else np.asarray(v) for name in buffer.names]
+        shapes = [
+            v.shape if isinstance(v, np.ndarray) else (len(v),) if isinstance(v, list) else () for v in values
+        ]
+        lengths = {shape for shape in shapes if shape}
         if len(lengths) != 1 or len(next(iter(lengths))) != 1:
-            shapes = (
-                ", ".join(f"{name} {v.shape}" for name, v in zip(buffer.names, values) if v.ndim)
-                or "scalars only"
-            )
-            raise TraceError(f"trace: extend {table}: {shapes}: columns must be 1-D and equally long")
-        (count,) = next(iter(lengths))
+            found = ", ".join(f"{name} {shape}" for name, shape in zip(buffer.names, shapes) if shape)
+            rule = "columns must be 1-D and equally long"
+            raise TraceError(f"trace: extend {table}: {found or 'scalars only'}: {rule}")
+        ((count,),) = lengths
         if count <= _SMALL:
-            lists = [v.tolist() if v.ndim else itertools.repeat(v.item(), count) for v in values]
-            buffer.pending.extend(zip(*lists))
-            if len(buffer.pending) >= buffer.limit:
-                buffer.drain()
+            buffer.add([_listed(v, count) for v in values])
             return
         buffer.drain()
-        pairs = zip(buffer.table.columns, values)
-        buffer.put({c.name: buffer.cast(c, v if v.ndim else np.full(count, v)) for c, v in pairs})
+        arrays = (np.asarray(v) if shape else np.full(count, v) for v, shape in zip(values, shapes))
+        buffer.put({c.name: buffer.cast(c, array) for c, array in zip(buffer.table.columns, arrays)})
 
     def annotate(self, **provenance: Any) -> None:
         """Add to the provenance what is known only later (data used, wall time); JSON-able, until `close`.
@@ -112,12 +97,9 @@ class Recorder:
         if self._closed:
             return
         self._closed = True
-        for buffer in self._buffers.values():
-            buffer.pick = _refuse
         try:
             for buffer in self._buffers.values():
-                buffer.drain()
-                buffer.flush()
+                buffer.close()
         except TraceError:
             self._finish(complete=False)
             raise
@@ -143,20 +125,18 @@ class Recorder:
     ) -> None:
         self.close(complete=kind is None)
 
-    def _mismatch(self, table: str, columns: Mapping[str, Any]) -> TraceError:
-        if table not in self._buffers:
-            return TraceError(f"trace: no table {table!r}: must be one of {', '.join(self._buffers)}")
-        names = self._buffers[table].names
-        missing = [name for name in names if name not in columns]
-        unknown = [name for name in columns if name not in names]
-        what = [
-            f"{word} {', '.join(found)}"
-            for word, found in (("lacks", missing), ("has unknown", unknown))
-            if found
-        ]
-        return TraceError(
-            f"trace: a row of {table} {' and '.join(what)}: must have the columns {', '.join(names)}"
-        )
+    def _unknown(self, table: str) -> TraceError:
+        return TraceError(f"trace: no table {table!r}: must be one of {', '.join(self._buffers)}")
+
+
+_PLAIN = frozenset((int, float, str, list, np.ndarray))
+
+
+def _listed(value: Any, count: int) -> Iterable[Any]:
+    """A column as `count` Python values."""
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.ndim else itertools.repeat(value.item(), count)
+    return value if isinstance(value, list) else itertools.repeat(value, count)
 
 
 class MemoryTrace(Recorder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,46 +26,98 @@ class Store(Protocol):
 class RowBuffer:
     """Rows of one table on their way to the store.
 
-    Single rows wait as tuples and are turned into columns together. Measured per number: `struct.pack` 10 ns,
-    `array.array` 35, `np.array` 54, assignment to an element 60; and it refuses a float for an integer.
+    Rows wait as the dicts that `Recorder.append` was called with, and are checked and turned into columns
+    together; the first row of a table at once, so that a wrong call is found where it is made. Measured per
+    number: `struct.pack` 10 ns, `array.array` 35, `np.array` 54, assignment to an element 60; and `struct`
+    refuses a float for an integer.
     """
 
     def __init__(self, table: Table, store: Store, rows: int) -> None:
-        names = tuple(column.name for column in table.columns)
-        get = operator.itemgetter(*names)
         self.table = table
-        self.names = names
-        self.pick: Callable[[Mapping[str, Any]], tuple] = get if len(names) > 1 else lambda row: (get(row),)
-        self.rows = rows
-        self.pending: list[tuple] = []
-        self.limit = min(rows, _WAITING)
+        self.names = tuple(column.name for column in table.columns)
+        self.waiting: list[dict[str, Any]] = []
+        self.limit = 1  # rows that may wait
         self.digest = TableDigest(table)
-        self.written = 0
+        self._wanted = frozenset(self.names)
+        self._values = [operator.itemgetter(name) for name in self.names]
+        self._lists: list[list[Any]] = [
+            [] for _ in self.names
+        ]  # rows given as columns, before those in waiting
+        self._rows = rows
+        self._written = 0
         self._filled = 0
+        self._closed = False
         self._store = store
         self._arrays: Columns = {}
 
+    def add(self, lists: list[Iterable[Any]]) -> None:
+        """Add some rows given as columns of Python values, in the order of the schema."""
+        self._gather()
+        for kept, values in zip(self._lists, lists):
+            kept.extend(values)
+        if len(self._lists[0]) >= self.limit:
+            self.drain()
+
     def drain(self) -> None:
-        """Turn the waiting rows into columns and hand full buffers to the store."""
-        waiting, self.pending = self.pending, []
-        if waiting:
-            columns = zip(self.table.columns, zip(*waiting))
+        """Turn all that waits into columns and hand full buffers to the store."""
+        self._gather()
+        lists, self._lists = self._lists, [[] for _ in self.names]
+        if lists[0]:
+            columns = zip(self.table.columns, lists)
             self.put({column.name: self._converted(column, values) for column, values in columns})
+            self.limit = _WAITING
+
+    def close(self) -> None:
+        """Hand over everything; from now on rows are refused."""
+        self.drain()
+        self.flush()
+        self._closed, self.limit = True, 0
+
+    def check_names(self, columns: Mapping[str, Any]) -> None:
+        """TraceError unless a row names exactly the columns of the schema, and comes before `close`."""
+        if self._closed:
+            raise TraceError(f"trace: a row of {self.table.name} after close: must be recorded before")
+        if columns.keys() == self._wanted:
+            return
+        missing = ", ".join(name for name in self.names if name not in columns)
+        unknown = ", ".join(name for name in columns if name not in self.names)
+        found = (("lacks", missing), ("has unknown", unknown))
+        what = " and ".join(f"{verb} {names}" for verb, names in found if names)
+        rule = f"must have the columns {', '.join(self.names)}"
+        raise TraceError(f"trace: a row of {self.table.name} {what}: {rule}")
+
+    def _gather(self) -> None:
+        """Move the waiting rows behind those that were given as columns."""
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        if self._closed or any(map(len(self.names).__ne__, map(len, waiting))):
+            for row in waiting:
+                self.check_names(row)
+        before = len(self._lists[0])
+        try:
+            for kept, value in zip(self._lists, self._values):
+                kept.extend(map(value, waiting))
+        except KeyError:
+            for kept in self._lists:
+                del kept[before:]
+            for row in waiting:
+                self.check_names(row)
+            raise
 
     def put(self, columns: Columns) -> None:
         """Copy converted, equally long columns behind what is there, row order kept."""
         if not self._arrays:
-            self._arrays = {c.name: np.empty(self.rows, little(c.dtype)) for c in self.table.columns}
+            self._arrays = {c.name: np.empty(self._rows, little(c.dtype)) for c in self.table.columns}
         total, start = len(columns[self.names[0]]), 0
         while start < total:
-            count = min(total - start, self.rows - self._filled)
+            count = min(total - start, self._rows - self._filled)
             for name, values in columns.items():
                 self._arrays[name][self._filled : self._filled + count] = values[start : start + count]
             self._filled += count
             start += count
-            if self._filled == self.rows:
+            if self._filled == self._rows:
                 self.flush()
-        self.limit = min(self.rows - self._filled, _WAITING)
 
     def flush(self) -> None:
         """Hand over what is there, full or not."""
@@ -76,10 +128,10 @@ class RowBuffer:
                     values[np.isnan(values)] = np.nan
             self.digest.update(piece)
             self._store.write(self.table, piece)
-            self.written += self._filled
+            self._written += self._filled
             self._filled = 0
 
-    def _converted(self, column: Column, values: tuple) -> np.ndarray:
+    def _converted(self, column: Column, values: list) -> np.ndarray:
         dtype = np.dtype(column.dtype)
         if dtype.kind == "S":
             wrong = [row for row, value in enumerate(values) if not isinstance(value, str)]
@@ -94,7 +146,7 @@ class RowBuffer:
             raise self._misfit(column, row, values[row]) from None
 
     def _misfit(self, column: Column, row: int, value: Any) -> TraceError:
-        where, at = f"{self.table.name}.{column.name}", self.written + self._filled + row
+        where, at = f"{self.table.name}.{column.name}", self._written + self._filled + row
         wanted = "text" if column.dtype[0] == "S" else column.dtype
         return TraceError(f"trace: {where} = {value!r} in row {at}: must be {wanted}")
 

@@ -167,7 +167,7 @@ def test_a_bad_row_is_refused_at_once():
         recorder.extend("messages", **{**message, "kind": ["k" * 25] * 1000})
     recorder.close(complete=True)
     for call in (recorder.append, recorder.extend):
-        with pytest.raises(TraceError, match="a row after close"):
+        with pytest.raises(TraceError, match="a row of slots after close"):
             call("slots", **SLOT)
 
 
@@ -176,6 +176,15 @@ def test_bad_attributes(tmp_path, name, value):
     with pytest.raises(TraceError, match=f"attribute {name}"):
         TraceWriter(tmp_path / "a.h5", {**ATTRIBUTES, name: value})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_later_bad_row_is_noticed_by_the_end():
+    for bad in ({"slto": 1}, {"slot": 1, "extra": 2}):
+        recorder = MemoryTrace(ATTRIBUTES)
+        recorder.append("slots", **SLOT)
+        recorder.append("slots", **{**{k: v for k, v in SLOT.items() if k != "slot"}, **bad})
+        with pytest.raises(TraceError, match=r"a row of slots (lacks slot and )?has unknown (slto|extra)"):
+            recorder.close(complete=True)
 
 
 def test_provenance_may_be_added_until_the_end(tmp_path):
