@@ -75,7 +75,7 @@ class LdpcCode(Checked):
 
 @njit(cache=True, nogil=True)
 def encode_kernel(col, shift, row_start, num_info_cols, lifting_size, words):
-    """Fill the parity columns of words uint8[B, num_cols * Z], whose information columns are set.
+    """Fill the parity columns, zero so far, of words uint8[B, num_cols * Z] with information columns set.
 
     The first four rows: their sum holds the first parity column alone, once, with the odd shift of the three
     it has in them; the others follow row by row. Every later row adds one parity column of its own.
@@ -85,8 +85,8 @@ def encode_kernel(col, shift, row_start, num_info_cols, lifting_size, words):
     first = num_info_cols
     for b in range(words.shape[0]):
         word = words[b]
-        word[first * z :] = 0
-        total[:] = 0
+        for k in range(z):
+            total[k] = 0
         odd_shift = 0
         for e in range(row_start[4]):
             if col[e] < first:

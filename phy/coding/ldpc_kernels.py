@@ -284,9 +284,8 @@ def place(values, group, word, rotation, column):
             for k in range(count):
                 target[k] = piece[k]
         else:
-            spread = column[at::group]
             for k in range(count):
-                spread[k] = piece[k]
+                column[at + k * group] = piece[k]
         at += count * group
         source = 0
 
@@ -303,15 +302,18 @@ def load_group(llr, first, count, group, fillers, scales, last_shift, lifting_si
     stride = app.shape[0] // last_shift.shape[0]
     received = quantised.shape[0] - 2 * lifting_size
     valid = True
-    app[:] = 0
+    for i in range(app.shape[0]):
+        app[i] = 0
     for word in range(count):
         soft = llr[first + word]
         mean = mean_transmitted(soft)
         valid = valid and mean == mean
-        quantised[: 2 * lifting_size] = 0
+        for i in range(2 * lifting_size):
+            quantised[i] = 0
         scale = scales[0] / max(mean, np.float32(1e-30))
         quantise(soft[:received], scale, scales[1], quantised[2 * lifting_size :])
-        quantised[fillers[0] : fillers[1]] = np.int32(scales[2])
+        for i in range(fillers[0], fillers[1]):
+            quantised[i] = np.int32(scales[2])
         for c in range(last_shift.shape[0]):
             values = quantised[c * lifting_size : (c + 1) * lifting_size]
             place(values, group, word, last_shift[c], app[c * stride : (c + 1) * stride])
@@ -363,8 +365,11 @@ def decode_kernel(llr, code, row_start, edges, last_shift, max_iterations, scale
     beliefs, rest = rest[: num_cols * stride], rest[num_cols * stride :]
     scratch, rest = rest[: 3 * padded], rest[3 * padded :]
     fails, quantised = rest[:padded], rest[padded : padded + num_cols * lifting_size]
-    write = edges[0] * stride
-    read, check = write + edges[1] * group, write + edges[2] * group
+    write, read = np.empty(num_edges, np.int64), np.empty(num_edges, np.int64)
+    check = np.empty(num_edges, np.int64)
+    for e in range(num_edges):
+        write[e] = edges[0, e] * stride
+        read[e], check[e] = write[e] + edges[1, e] * group, write[e] + edges[2, e] * group
     open_words = np.empty(group, dtype=np.uint8)
     valid = True
     for first in range(0, llr.shape[0], group):
@@ -373,8 +378,10 @@ def decode_kernel(llr, code, row_start, edges, last_shift, max_iterations, scale
             llr, first, count, group, code[2:], scales, last_shift, lifting_size, quantised, beliefs
         )
         valid = valid and loaded
-        messages[:] = 0
-        open_words[:] = 1
+        for i in range(num_edges * padded):
+            messages[i] = 0
+        for word in range(group):
+            open_words[word] = 1
         num_open, iteration = count, 0
         while num_open > 0:
             iteration += 1
