@@ -15,6 +15,7 @@ from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import NORM, maxlog_symbols, pack_symbols, slice_symbols, unpack_symbols
 
 CHUNK = 2 * CHUNK_PAIRS - 8  # symbols; a multiple of 8, so that chunks begin at byte boundaries for every m
+MIN_PERIOD = 128  # shortest run of noise scales that is copied at once
 _MAX_SCALE = 1e9  # noise that drowns any constellation; keeps a faded-out burst finite
 
 OK, BAD_BITS, BAD_RANGE, BAD_SLOT, BAD_ES, BAD_SYMBOL, BAD_WIDTH = 0, 1, 2, 3, 4, 5, 6
@@ -51,36 +52,53 @@ def combined_gain(h, b, width, gain):
             gain[f] += np.float64(z.real) * z.real + np.float64(z.imag) * z.imag
 
 
-@njit(cache=True, nogil=True)
-def fill_scale(gain, width, first, n, amplitude2, noise, scale):
-    """Noise scale of n consecutive symbols from RE `first` on, and the sum of gain over them.
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+def subcarrier_scale(gain, width, amplitude2, noise, base):
+    """base[f] = sqrt(noise / (amplitude2 * gain[f])), bounded by _MAX_SCALE: the noise scale of the slicer.
 
-    scale[k] = sqrt(noise / (amplitude2 * gain[(first + k) % width])), bounded by _MAX_SCALE.
+    Short periods are repeated until they fill a vector loop; returns the length filled, a multiple of width.
     """
-    m = min(n, width)
-    f = first % width
-    total = 0.0
-    for k in range(m):
-        g = gain[f]
-        v = amplitude2 * g
+    for f in range(width):
+        v = amplitude2 * gain[f]
         s = math.sqrt(noise / v) if v > 0.0 else _MAX_SCALE
-        scale[k] = np.float32(min(s, _MAX_SCALE) if noise > 0.0 else 0.0)
-        f += 1
-        if f == width:
-            f = 0
-    for k in range(m, n):
-        scale[k] = scale[k - width]
-    f = first % width
+        base[f] = np.float32(min(s, _MAX_SCALE))
+    if noise <= 0.0:
+        for f in range(width):
+            base[f] = np.float32(0.0)
+    period = width
+    while period < MIN_PERIOD:
+        for f in range(period):
+            base[period + f] = base[f]
+        period *= 2
+    return period
+
+
+@njit(cache=True, nogil=True)
+def spread(base, period, first, n, scale):
+    """scale[k] = base[(first + k) % period] for k < n."""
+    f = first % period
+    k = 0
+    while k < n:
+        part = min(period - f, n - k)
+        for i in range(part):
+            scale[k + i] = base[f + i]
+        k += part
+        f = 0
+
+
+@njit(cache=True, nogil=True)
+def mean_gain(gain, width, first, n):
+    """Mean of gain[(first + k) % width] over k < n; 0 for n = 0."""
+    total = 0.0
     if n >= width:
-        for k in range(width):
-            total += gain[k]
+        for f in range(width):
+            total += gain[f]
         total *= n // width
+    f = first % width
     for _ in range(n % width):
         total += gain[f]
-        f += 1
-        if f == width:
-            f = 0
-    return total
+        f = f + 1 if f + 1 < width else 0
+    return total / n if n > 0 else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -91,20 +109,42 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
         received[p] = np.uint8((received[p] & last_mask) | (payload[p] & (255 ^ last_mask)))
     errors = np.int64(0)
     for j in range(first, first + num_bytes):
-        x = np.uint8(payload[j] ^ received[j])
-        x = np.uint8(x - np.uint8(np.uint8(x >> 1) & np.uint8(0x55)))
-        x = np.uint8(np.uint8(x & np.uint8(0x33)) + np.uint8(np.uint8(x >> 2) & np.uint8(0x33)))
-        errors += np.uint8(np.uint8(x + np.uint8(x >> 4)) & np.uint8(0x0F))
+        x = np.int32(payload[j] ^ received[j])
+        x = np.int32(x - np.int32(np.int32(x >> 1) & np.int32(0x55)))
+        x = np.int32(np.int32(x & np.int32(0x33)) + np.int32(np.int32(x >> 2) & np.int32(0x33)))
+        errors += np.int32(np.int32(x + np.int32(x >> 4)) & np.int32(0x0F))
     return errors
 
 
 @njit(cache=True, nogil=True)
+def soft_chunk(m, sym, gi, gq, g0, scale, n, bits, plane, llr, o):
+    """LLRs of the first `bits` bits of n symbols: the last symbol may carry padding, which has no place in
+    llr.
+    """
+    whole = bits // m
+    last_scale = scale[n - 1]
+    maxlog_symbols(m, sym, gi, gq, g0, scale, whole, plane, llr, o)
+    if whole < n:
+        tail = np.empty(8, np.float32)
+        sym[0] = sym[whole]
+        gi[0] = gi[g0 + whole]
+        gq[0] = gq[g0 + whole]
+        scale[0] = last_scale
+        maxlog_symbols(m, sym, gi, gq, 0, scale, 1, plane, tail, 0)
+        for i in range(bits - whole * m):
+            llr[o + whole * m + i] = tail[i]
+
+
+@njit(cache=True, nogil=True)
 def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot,
-             first, last, received, errors, snr):  # fmt: skip
-    """Hard decisions of bursts first .. last - 1 (see phy.link.Bursts for the arrays).
+             first, last, noise, noise_start, received, errors, llr, llr_start, snr):  # fmt: skip
+    """Bursts first .. last - 1 through channel, noise and receiver (see phy.bursts.Bursts for the arrays).
 
-    Writes received uint8 (same layout as payload), errors int64[B], snr float64[B] (linear mean over the
-    REs).
+    Args:
+        noise: complex64, N(0, 1) per dimension, burst b from noise_start[b] on; empty: drawn from the keys.
+        received: uint8, hard decisions in the layout of payload, with errors int64[B]; or empty.
+        llr: float32, max-log LLRs, burst b from llr_start[b] on; or empty.
+        snr: float64[B], linear SNR after combining, mean over the resource elements.
     """
     scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
     gi = np.empty(2 * CHUNK_PAIRS, np.float32)
@@ -112,106 +152,39 @@ def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first
     sym = np.empty(CHUNK + 8, np.uint8)
     scale = np.empty(CHUNK, np.float32)
     gain = np.empty(h.shape[2], np.float64)
+    base = np.empty(h.shape[2] + 2 * MIN_PERIOD, np.float32)
+    plane = np.empty((8, CHUNK if llr.size > 0 else 0), np.float32)
     for b in range(first, last):
         m = bits_per_symbol[b]
-        w = width[b]
         n = -(-num_bits[b] // m)
-        combined_gain(h, b, w, gain)
         re = first_symbol[b]
-        total = 0.0
+        combined_gain(h, b, width[b], gain)
+        snr[b] = es[b] * mean_gain(gain, width[b], re, n) / n0 if n0 > 0.0 and n > 0 else np.inf
+        period = subcarrier_scale(gain, width[b], 2.0 * es[b] / NORM[m], n0, base)
         wrong = np.int64(0)
         for c in range(0, n, CHUNK):
             k = min(CHUNK, n - c)
-            byte = offset[b] + c * m // 8
             bits = min(num_bits[b] - c * m, k * m)
-            num_bytes = (bits + 7) // 8
-            sym[k : k + 8] = 0
-            unpack_symbols(m, payload, byte, num_bytes, k, sym)
-            total += fill_scale(gain, w, re + c, k, 2.0 * es[b] / NORM[m], n0, scale)
-            odd = (re + c) & 1
-            normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
-            slice_symbols(m, sym, gi, gq, odd, scale, 0, k)
-            sym[k : k + 8] = 0
-            pack_symbols(m, sym, num_bytes, received, byte)
-            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-            wrong += finish_bytes(payload, received, byte, num_bytes, mask)
-        errors[b] = wrong
-        snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
-
-
-@njit(cache=True, nogil=True)
-def transmit_given(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, noise,
-                   noise_start, received, errors, snr):  # fmt: skip
-    """As `transmit`, with the noise handed in: complex64, CN(0, n0), burst b from noise_start[b] on."""
-    gi = np.empty(CHUNK, np.float32)
-    gq = np.empty(CHUNK, np.float32)
-    sym = np.empty(CHUNK + 8, np.uint8)
-    scale = np.empty(CHUNK, np.float32)
-    gain = np.empty(h.shape[2], np.float64)
-    for b in range(offset.size):
-        m = bits_per_symbol[b]
-        w = width[b]
-        n = -(-num_bits[b] // m)
-        combined_gain(h, b, w, gain)
-        re = first_symbol[b]
-        total = 0.0
-        wrong = np.int64(0)
-        for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
             byte = offset[b] + c * m // 8
-            bits = min(num_bits[b] - c * m, k * m)
-            num_bytes = (bits + 7) // 8
-            sym[k : k + 8] = 0
-            unpack_symbols(m, payload, byte, num_bytes, k, sym)
-            total += fill_scale(gain, w, re + c, k, es[b] / NORM[m], 1.0, scale)
-            for i in range(k):
-                z = noise[noise_start[b] + c + i]
-                gi[i] = z.real
-                gq[i] = z.imag
-            slice_symbols(m, sym, gi, gq, 0, scale, 0, k)
-            sym[k : k + 8] = 0
-            pack_symbols(m, sym, num_bytes, received, byte)
-            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-            wrong += finish_bytes(payload, received, byte, num_bytes, mask)
-        errors[b] = wrong
-        snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
-
-
-@njit(cache=True, nogil=True)
-def transmit_maxlog(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot,
-                    first, last, llr, llr_start, snr):  # fmt: skip
-    """Max-log LLRs of bursts first .. last - 1: llr float32, burst b from llr_start[b] on (num_bits[b]
-    values).
-    """
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
-    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
-    sym = np.empty(CHUNK + 8, np.uint8)
-    scale = np.empty(CHUNK, np.float32)
-    gain = np.empty(h.shape[2], np.float64)
-    tail = np.empty(8, np.float32)
-    for b in range(first, last):
-        m = bits_per_symbol[b]
-        w = width[b]
-        n = -(-num_bits[b] // m)
-        combined_gain(h, b, w, gain)
-        re = first_symbol[b]
-        total = 0.0
-        for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
-            byte = offset[b] + c * m // 8
-            bits = min(num_bits[b] - c * m, k * m)
             sym[k : k + 8] = 0
             unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
-            total += fill_scale(gain, w, re + c, k, 2.0 * es[b] / NORM[m], n0, scale)
-            odd = (re + c) & 1
-            normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
-            whole = bits // m
-            o = llr_start[b] + c * m
-            maxlog_symbols(m, sym, gi, gq, odd, scale, 0, whole, llr, o)
-            if whole < k:  # the last symbol carries padding: only its first bits have a place in llr
-                sym[0] = sym[whole]
-                maxlog_symbols(m, sym, gi, gq, odd + whole, scale, whole, 1, tail, 0)
-                for i in range(bits - whole * m):
-                    llr[o + whole * m + i] = tail[i]
-        snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
+            spread(base, period, re + c, k, scale)
+            odd = 0
+            if noise.size > 0:
+                for i in range(k):
+                    z = noise[noise_start[b] + c + i]
+                    gi[i] = z.real
+                    gq[i] = z.imag
+            else:
+                odd = (re + c) & 1
+                normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
+            if llr.size > 0:
+                soft_chunk(m, sym, gi, gq, odd, scale, k, bits, plane, llr, llr_start[b] + c * m)
+            else:
+                slice_symbols(m, sym, gi, gq, odd, scale, k)
+                sym[k : k + 8] = 0
+                pack_symbols(m, sym, (bits + 7) // 8, received, byte)
+                mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
+                wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
+        if llr.size == 0:
+            errors[b] = wrong

@@ -6,11 +6,16 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from phy import burst_kernels as kernels
 from phy.parameters import ParameterError
+
+# what the kernel takes for an argument that a call does not use
+NO_NOISE = np.empty(0, np.complex64)
+NO_LLR = np.empty(0, np.float32)
 
 _DTYPES = {
     "payload": np.dtype(np.uint8),
@@ -70,6 +75,13 @@ class Bursts:
     def size(self) -> int:
         """Number of bursts."""
         return int(self.offset.shape[0])
+
+    def arguments(self) -> Any:
+        """The fields in the order in which the burst kernels take them."""
+        return (
+            self.payload, self.offset, self.num_bits, self.bits_per_symbol, self.h, self.num_subcarriers,
+            self.es, float(self.n0), self.first_symbol, self.key, self.slot,
+        )  # fmt: skip
 
     def num_symbols(self) -> np.ndarray:
         """int64[B], resource elements of each burst."""

@@ -1,4 +1,5 @@
-"""Exact bit-error injection: the hard decisions of level `bit` without drawing any Gaussian noise.
+"""Exact bit-error injection: the hard decisions of level `bit` without drawing Gaussian noise where errors
+are rare.
 
 The law of the decisions is that of `phy.link.transmit_bit` (uncoded, hard); the draws are others, so single
 errors differ. There are no LLRs on this path.
@@ -8,20 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from phy import injection_kernels
-from phy.bursts import Bursts, Received, check_bursts, over_threads, snr_to_db
+from phy import burst_kernels, injection_kernels
+from phy.bursts import NO_LLR, NO_NOISE, Bursts, Received, check_bursts, over_threads, snr_to_db
 
-SPARSE_BELOW = 0.1  # move probability per rail below which gaps are cheaper than one draw a rail (measured)
+SPARSE_BELOW = 0.1  # move probability per rail below which drawing the gaps is the faster way (measured)
 
 
 def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, threads: int = 1) -> Received:
-    """As `transmit_bit`, by exact level transitions put straight into the payload.
+    """As `transmit_bit`, with the errors of rarely hit bursts put straight into the payload.
 
     A result depends on (key, slot, first_symbol) of its burst only, not on the other bursts or on `threads`.
 
     Args:
-        sparse_below: bursts whose largest probability that a rail leaves its level is below this draw the
-            gaps between moves instead of one uniform a rail; 0 never, 1 always.
+        sparse_below: bursts whose largest probability that a rail leaves its level is below this are
+            corrupted by geometric gaps between level transitions; the others go through the Gaussian kernel,
+            which is then the faster one. 0 never injects, a number above 1 always.
     """
     check_bursts(bursts)
     b = bursts
@@ -31,9 +33,21 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
 
     def run(first: int, last: int) -> None:
         injection_kernels.transmit_injected(
-            b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.h, b.num_subcarriers, b.es, float(b.n0),
-            b.first_symbol, b.key, b.slot, first, last, float(sparse_below), received, errors, snr,
-        )  # fmt: skip
+            *b.arguments(), first, last, float(sparse_below), received, errors, snr
+        )
+        for i in first + np.flatnonzero(errors[first:last] < 0):
+            burst_kernels.transmit(
+                *b.arguments(),
+                int(i),
+                int(i) + 1,
+                NO_NOISE,
+                b.offset,
+                received,
+                errors,
+                NO_LLR,
+                b.offset,
+                snr,
+            )
 
     over_threads(run, b.size, threads)
     return Received(received, errors, snr_to_db(snr))

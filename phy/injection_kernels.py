@@ -3,9 +3,8 @@ table.
 
 Level transitions. With noise of standard deviation s (in units of half the level distance) on a rail, the
 decision moves by at least j + 1 levels upwards exactly when the noise exceeds 2j + 1, with probability
-Q((2j+1)/s), whatever level was sent; the edges clip. So one uniform number a rail reproduces the law of the
-Gaussian path. When moves are rare, their positions are drawn instead, as geometric gaps over the rails
-(thinned where the gain varies).
+Q((2j+1)/s), whatever level was sent; the edges clip. Where moves are rare their positions are drawn, as
+geometric gaps over the rails (thinned where the gain varies), so the cost follows the errors.
 """
 
 from __future__ import annotations
@@ -15,16 +14,13 @@ import math
 import numpy as np
 from numba import njit
 
-from phy.burst_kernels import CHUNK, combined_gain, fill_scale, finish_bytes
-from phy.philox import CHUNK_PAIRS, LANE_INJECT, LANE_TABLE, philox4x32
-from phy.qam import NORM, pack_symbols, rail_bits, rail_level, slice_symbols, unpack_symbols
+from phy.burst_kernels import combined_gain, mean_gain
+from phy.philox import LANE_INJECT, LANE_TABLE, philox4x32
+from phy.qam import NORM, rail_bits, rail_level
 
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_MASK31 = np.uint32(0x7FFFFFFF)
-_MAX_MOVES = 15
 _TWO = np.float32(2.0)
-_ROOT2 = np.float32(math.sqrt(2.0))
 
 
 @njit(cache=True, nogil=True)
@@ -45,73 +41,6 @@ def derive_key(key, slot, first_symbol, lane):
         key >> _SHIFT,
     )
     return a, b
-
-
-@njit(cache=True, nogil=True)
-def _thresholds(s, num_moves, out):
-    """out[j] = Q((2j+1)/s) * 2^32 as uint32 for the moves of at least j + 1 levels."""
-    for j in range(num_moves):
-        q = tail((2 * j + 1) / s) if s > 0.0 else 0.0
-        out[j] = np.uint32(min(q * 4294967296.0 + 0.5, 2147483648.0))
-
-
-@njit(cache=True, nogil=True)
-def _moves_flat(key, slot, first_pair, num_pairs, threshold, num_moves, gain, gi, gq):
-    """Signed moves (times gain) of the two rails of each element: words as the noise uses them."""
-    k0 = key & _LOW
-    k1 = key >> _SHIFT
-    s0 = np.uint64(slot) & _LOW
-    s1 = np.uint64(slot) >> _SHIFT
-    first = np.uint64(first_pair)
-    w = np.empty((4, CHUNK_PAIRS), np.uint32)
-    for n in range(num_pairs):
-        a, b, c, d = philox4x32((first + np.uint64(n)) & _LOW, s0, s1, LANE_INJECT, k0, k1)
-        w[0, n] = np.uint32(a)
-        w[1, n] = np.uint32(b)
-        w[2, n] = np.uint32(c)
-        w[3, n] = np.uint32(d)
-    for half in range(2):
-        for rail in range(2):
-            row = w[2 * half + rail]
-            out = gi if rail == 0 else gq
-            for n in range(num_pairs):
-                r = np.uint32(row[n] & _MASK31)
-                moves = np.int32(0)
-                for j in range(num_moves):
-                    moves = np.int32(moves + (np.int32(1) if r < threshold[j] else np.int32(0)))
-                v = np.float32(moves) * gain
-                out[2 * n + half] = v if row[n] < np.uint32(0x80000000) else -v
-
-
-@njit(cache=True, nogil=True)
-def _moves_selective(key, slot, first_pair, num_pairs, odd, n, scale, num_moves, gain, gi, gq):
-    """As `_moves_flat` with a noise scale of its own for each element: scale[k] belongs to element odd +
-    k.
-    """
-    k0 = key & _LOW
-    k1 = key >> _SHIFT
-    s0 = np.uint64(slot) & _LOW
-    s1 = np.uint64(slot) >> _SHIFT
-    for p in range(num_pairs):
-        words = philox4x32((np.uint64(first_pair) + np.uint64(p)) & _LOW, s0, s1, LANE_INJECT, k0, k1)
-        for half in range(2):
-            k = 2 * p + half - odd
-            if k < 0 or k >= n:
-                continue
-            s = np.float64(scale[k])
-            for rail in range(2):
-                word = words[2 * half + rail]
-                u = (np.float64(word & np.uint64(0x7FFFFFFF)) + 0.5) / 4294967296.0
-                moves = 0
-                while moves < num_moves and s > 0.0 and u < tail((2 * moves + 1) / s):
-                    moves += 1
-                v = np.float32(moves) * gain
-                if word >= np.uint64(0x80000000):
-                    v = -v
-                if rail == 0:
-                    gi[2 * p + half] = v
-                else:
-                    gq[2 * p + half] = v
 
 
 @njit(cache=True, nogil=True)
@@ -175,15 +104,12 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
         if m == 1:
             flip = np.int64(1)
         else:
-            shift = 1 - (position & 1)  # real rail first
-            z = rail_level(m, np.int32(sent), shift)
+            rail = position & 1
+            z = rail_level(m, sent, rail)
             up = (b & np.uint64(1)) == 0
             z = z + _TWO * np.float32(moves) if up else z - _TWO * np.float32(moves)
-            flip = np.int64(0)
-            now = rail_bits(m, z)
-            for j in range(m // 2):
-                flip |= ((now >> (2 * j)) & 1) << (2 * j + shift)
-                flip ^= ((sent >> (2 * j + shift)) & 1) << (2 * j + shift)
+            of_rail = 0xAA if rail == 0 else 0x55
+            flip = np.int64((rail_bits(m, z, rail) ^ sent) & of_rail)
         past = k * m + m - num_bits
         if past > 0:
             flip = (flip >> past) << past
@@ -199,21 +125,15 @@ def transmit_injected(payload, offset, num_bits, bits_per_symbol, h, width, es, 
     """Bursts first .. last - 1 with injected errors; `received` must hold a copy of `payload`.
 
     Args:
-        sparse_below: bursts whose largest move probability per rail is below this use geometric gaps.
+        sparse_below: bursts whose largest move probability per rail is not below this are left alone, errors
+            -1.
     """
-    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
-    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
-    sym = np.empty(CHUNK + 8, np.uint8)
-    scale = np.empty(CHUNK, np.float32)
-    ones = np.ones(CHUNK, np.float32)
     gain = np.empty(h.shape[2], np.float64)
     scale_of = np.empty(h.shape[2], np.float64)
-    threshold = np.empty(_MAX_MOVES, np.uint32)
     for b in range(first, last):
         m = bits_per_symbol[b]
         w = width[b]
         n = -(-num_bits[b] // m)
-        num_moves = 1 if m == 1 else (1 << (m // 2)) - 1
         combined_gain(h, b, w, gain)
         re = first_symbol[b]
         s_max = 0.0
@@ -222,53 +142,26 @@ def transmit_injected(payload, offset, num_bits, bits_per_symbol, h, width, es, 
             s = min(math.sqrt(n0 / v), 1e9) if v > 0.0 else 1e9
             scale_of[f] = s if n0 > 0.0 else 0.0
             s_max = max(s_max, scale_of[f])
-        if s_max <= 0.0 or 2.0 * tail(1.0 / s_max) < sparse_below:
-            total = 0.0
-            f = re % w
-            if n >= w:
-                for i in range(w):
-                    total += gain[i]
-                total *= n // w
-            for _ in range(n % w):
-                total += gain[f]
-                f = f + 1 if f + 1 < w else 0
-            errors[b] = 0
-            if s_max > 0.0:
-                k0, k1 = derive_key(key[b], slot[b], re, LANE_INJECT)
-                errors[b] = _sparse_burst(
-                    payload, received, offset[b] * 8, num_bits[b], m, scale_of, w, re, s_max, k0, k1
-                )
-            snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
-            continue
-        total = 0.0
-        wrong = np.int64(0)
-        unit = _ROOT2 * _TWO if m == 1 else _TWO
-        _thresholds(scale_of[0], num_moves, threshold)
-        for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
-            byte = offset[b] + c * m // 8
-            bits = min(num_bits[b] - c * m, k * m)
-            num_bytes = (bits + 7) // 8
-            sym[k : k + 8] = 0
-            unpack_symbols(m, payload, byte, num_bytes, k, sym)
-            total += fill_scale(gain, w, re + c, k, 2.0 * es[b] / NORM[m], n0, scale)
-            odd = (re + c) & 1
-            pairs = (k + odd + 1) >> 1
-            if w == 1:
-                _moves_flat(key[b], slot[b], (re + c) >> 1, pairs, threshold, num_moves, unit, gi, gq)
-            else:
-                _moves_selective(
-                    key[b], slot[b], (re + c) >> 1, pairs, odd, k, scale, num_moves, unit, gi, gq
-                )
-            if m == 1:
-                gq[:] = np.float32(0.0)
-            slice_symbols(m, sym, gi, gq, odd, ones, 0, k)
-            sym[k : k + 8] = 0
-            pack_symbols(m, sym, num_bytes, received, byte)
-            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-            wrong += finish_bytes(payload, received, byte, num_bytes, mask)
-        errors[b] = wrong
-        snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
+        snr[b] = es[b] * mean_gain(gain, w, re, n) / n0 if n0 > 0.0 and n > 0 else np.inf
+        errors[b] = 0
+        if s_max > 0.0 and n > 0:
+            if 2.0 * tail(1.0 / s_max) >= sparse_below:
+                errors[b] = -1
+                continue
+            k0, k1 = derive_key(key[b], slot[b], re, LANE_INJECT)
+            errors[b] = _sparse_burst(
+                payload,
+                received,
+                offset[b] * 8,
+                num_bits[b],
+                m,
+                scale_of,
+                w,
+                re,
+                s_max,
+                np.uint64(k0),
+                np.uint64(k1),
+            )
 
 
 @njit(cache=True, nogil=True)
@@ -307,11 +200,9 @@ def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0,
         k1 = key[b] >> _SHIFT
         s0 = np.uint64(slot[b]) & _LOW
         s1 = np.uint64(slot[b]) >> _SHIFT
-        total = 0.0
         wrong = np.int64(0)
         f = re % w
         for k in range(n):
-            total += gain[f]
             if not certain:
                 block = np.uint64(2 * (re + k))
                 r = philox4x32(block & _LOW, s0, s1, LANE_TABLE, k0, k1)
@@ -327,4 +218,4 @@ def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0,
                         wrong += 1
             f = f + 1 if f + 1 < w else 0
         errors[b] = wrong
-        snr[b] = es[b] * total / (n0 * n) if n0 > 0.0 and n > 0 else np.inf
+        snr[b] = es[b] * mean_gain(gain, w, re, n) / n0 if n0 > 0.0 and n > 0 else np.inf

@@ -14,7 +14,17 @@ from __future__ import annotations
 import numpy as np
 
 from phy import burst_kernels as kernels
-from phy.bursts import Bursts, Received, Soft, burst_bits, check_bursts, over_threads, snr_to_db
+from phy.bursts import (
+    NO_LLR,
+    NO_NOISE,
+    Bursts,
+    Received,
+    Soft,
+    burst_bits,
+    check_bursts,
+    over_threads,
+    snr_to_db,
+)
 from phy.modulation import demap_soft, map_bits
 from phy.parameters import ParameterError
 from phy.philox import LANE_RE_NOISE, complex_normals
@@ -46,9 +56,8 @@ def transmit_bit(bursts: Bursts, threads: int = 1) -> Received:
 
     def run(first: int, last: int) -> None:
         kernels.transmit(
-            b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.h, b.num_subcarriers, b.es, float(b.n0),
-            b.first_symbol, b.key, b.slot, first, last, received, errors, snr,
-        )  # fmt: skip
+            *b.arguments(), first, last, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr
+        )
 
     over_threads(run, b.size, threads)
     return Received(received, errors, snr_to_db(snr))
@@ -58,6 +67,7 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
     """`transmit_bit` with the combined noise handed in, for tests.
 
     Args:
+        bursts: n0 > 0.
         noise: complex64[sum of num_symbols], CN(0, n0) samples after combining, burst after burst.
     """
     check_bursts(bursts)
@@ -67,13 +77,13 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
         raise ParameterError(
             f"noise: must be complex64 of shape ({start[-1]},), is {noise.dtype} {noise.shape}"
         )
+    if b.n0 <= 0.0:
+        raise ParameterError(f"Bursts.n0 = {b.n0}: must be > 0 for given noise")
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
-    kernels.transmit_given(
-        b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.h, b.num_subcarriers, b.es, float(b.n0),
-        b.first_symbol, noise, start, received, errors, snr,
-    )  # fmt: skip
+    unit = noise * np.float32(np.sqrt(2.0 / b.n0))
+    kernels.transmit(*b.arguments(), 0, b.size, unit, start, received, errors, NO_LLR, start, snr)
     return Received(received, errors, snr_to_db(snr))
 
 
@@ -95,15 +105,13 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
             llr[start[i] : start[i + 1]] = soft[: b.num_bits[i]]
         return Soft(llr, start, snr_db)
     check_bursts(b)
-    snr = np.empty(b.size, np.float64)
+    snr = np.full(b.size, np.inf)
 
     def run(first: int, last: int) -> None:
-        kernels.transmit_maxlog(
-            b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.h, b.num_subcarriers, b.es, float(b.n0),
-            b.first_symbol, b.key, b.slot, first, last, llr, start, snr,
-        )  # fmt: skip
+        kernels.transmit(*b.arguments(), first, last, NO_NOISE, start, b.payload[:0], start, llr, start, snr)
 
-    over_threads(run, b.size, threads)
+    if llr.size:
+        over_threads(run, b.size, threads)
     return Soft(llr, start, snr_to_db(snr))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from phy.parameters import ParameterError
-from phy.qam import NORM, rail_bits, rail_level, rail_maxlog
+from phy.qam import NORM, rail_bits, rail_level, rails_maxlog
 
 ORDERS = (1, 2, 4, 6, 8)  # bits per symbol
 NAMES = {1: "BPSK", 2: "QPSK", 4: "16-QAM", 6: "64-QAM", 8: "256-QAM"}
@@ -29,12 +29,8 @@ def map_kernel(m, sym, amplitude, out):
     """out[k] = amplitude / sqrt(NORM[m]) * constellation point of sym[k]; sym uint8[n], out complex64[n]."""
     a = amplitude / math.sqrt(NORM[m]) if m != 1 else amplitude * math.sqrt(0.5)
     for k in range(sym.size):
-        v = np.int32(sym[k])
-        if m == 1:
-            x = a * (1.0 - 2.0 * v)
-            out[k] = complex(x, x)
-        else:
-            out[k] = complex(a * rail_level(m, v, 1), a * rail_level(m, v, 0))
+        x = a * rail_level(m, sym[k], 0)
+        out[k] = complex(x, x if m == 1 else a * rail_level(m, sym[k], 1))
 
 
 @njit(cache=True, nogil=True)
@@ -45,21 +41,22 @@ def decide_kernel(m, y, sym):
         if m == 1:
             sym[k] = np.uint8(1 if y[k].real + y[k].imag < np.float32(0) else 0)
         else:
-            sym[k] = np.uint8((rail_bits(m, y[k].real * a) << 1) | rail_bits(m, y[k].imag * a))
+            sym[k] = np.uint8(rail_bits(m, y[k].real * a, 0) | rail_bits(m, y[k].imag * a, 1))
 
 
 @njit(cache=True, nogil=True)
 def maxlog_kernel(m, y, noise_var, out):
     """Max-log LLRs; noise_var float32[n] is the energy of the complex noise on y; out float32[n * m]."""
-    a = math.sqrt(NORM[m])
+    a = np.float32(math.sqrt(NORM[m]))
+    zi = np.empty(y.size, np.float32)
+    zq = np.empty(y.size, np.float32)
+    scale = np.empty(y.size, np.float32)
+    plane = np.empty((8, y.size), np.float32)
     for k in range(y.size):
-        v = max(noise_var[k], np.float32(1e-30))
-        if m == 1:
-            out[k] = np.float32(4.0 * math.sqrt(0.5) / v) * (y[k].real + y[k].imag)
-        else:
-            w = np.float32(1.0 / (NORM[m] * v))
-            rail_maxlog(m, np.float32(y[k].real * a), w, out, m * k)
-            rail_maxlog(m, np.float32(y[k].imag * a), w, out, m * k + 1)
+        zi[k] = y[k].real * a if m != 1 else (y[k].real + y[k].imag) * np.float32(math.sqrt(0.5))
+        zq[k] = y[k].imag * a
+        scale[k] = math.sqrt(0.5 * noise_var[k]) * a
+    rails_maxlog(m, zi, zq, scale, y.size, plane, out, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -79,11 +76,11 @@ def exact_kernel(m, y, noise_var, out):
                 for pass_ in range(2):
                     sum0, sum1 = 0.0, 0.0
                     for value in range(1 << half):
-                        # spread the rail's bits to the even places of a symbol value
+                        # spread the rail's bits over every second place of a symbol value
                         s = 0
                         for j in range(half):
-                            s |= ((value >> j) & 1) << (2 * j)
-                        d = z - rail_level(m, np.int32(s), 0)
+                            s |= ((value >> j) & 1) << (2 * j + 1 - rail)
+                        d = z - rail_level(m, s, rail)
                         e = -d * d / (NORM[m] * v)
                         one = (value >> (half - 1 - i)) & 1
                         if pass_ == 0:

@@ -20,187 +20,198 @@ from numba import njit
 
 # energy of the odd-integer constellation, indexed by bits per symbol; BPSK is handled on its own axis
 NORM = np.array([0.0, 1.0, 2.0, 0.0, 10.0, 0.0, 42.0, 0.0, 170.0])
+# thresholds of the folds after the sign. A constellation with fewer folds has 2 in the places past its own:
+# with the missing bit 0 such a stage turns the level 1 into 2 - 1 = 1, so one loop serves every order.
+_FOLDS = np.array(
+    [[2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [4, 2, 2], [2, 2, 2], [8, 4, 2]],
+    np.float32,
+)
 
-_F0, _F1, _F2, _F3 = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
-_F4, _F7, _F8, _F15 = np.float32(4), np.float32(7), np.float32(8), np.float32(15)
+_F0, _F1, _F2 = np.float32(0), np.float32(1), np.float32(2)
 _HALF = np.float32(0.5)
 _R2 = np.float32(math.sqrt(0.5))
-_I0, _I1, _I2, _I3, _I4 = np.int32(0), np.int32(1), np.int32(2), np.int32(3), np.int32(4)
+_I0 = np.int32(0)
+_I1 = np.int32(1)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def _bit(v, n):
-    return np.int32(np.int32(v >> n) & _I1)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _level2(c0, c1):
-    return np.float32(np.int32(np.int32(_I1 - np.int32(_I2 * c0)) * np.int32(_I1 + np.int32(_I2 * c1))))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _level3(c0, c1, c2):
-    return (_F1 - _F2 * np.float32(c0)) * (_F4 - _level2(c1, c2))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _level4(c0, c1, c2, c3):
-    return (_F1 - _F2 * np.float32(c0)) * (_F8 - _level3(c1, c2, c3))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _below(z):
-    return _I1 if z < _F0 else _I0
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _above(a, threshold):
-    return _I1 if a > threshold else _I0
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def rail_level(m, v, shift):
-    """Level of one rail, float32: `shift` = 1 for the real rail (b0, b2, ...), 0 for the imaginary one."""
-    if m == 2:
-        return _F1 - _F2 * np.float32(_bit(v, shift))
-    if m == 4:
-        return _level2(_bit(v, 2 + shift), _bit(v, shift))
-    if m == 6:
-        return _level3(_bit(v, 4 + shift), _bit(v, 2 + shift), _bit(v, shift))
-    return _level4(_bit(v, 6 + shift), _bit(v, 4 + shift), _bit(v, 2 + shift), _bit(v, shift))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def rail_bits(m, z):
-    """Decision of one rail at z (in level units): the rail's bits at positions 0, 2, 4, 6 of an int32."""
-    c = _below(z)
-    if m == 2:
-        return c
-    if m == 4:
-        return np.int32(np.int32(c << _I2) | _above(abs(z), _F2))
-    if m == 6:
-        a = abs(z)
-        c = np.int32(np.int32(c << _I4) | np.int32(_above(a, _F4) << _I2))
-        return np.int32(c | _above(abs(a - _F4), _F2))
-    a = abs(z)
-    c = np.int32(np.int32(c << 6) | np.int32(_above(a, _F8) << _I4))
-    a = abs(a - _F8)
-    c = np.int32(c | np.int32(_above(a, _F4) << _I2))
-    return np.int32(c | _above(abs(a - _F4), _F2))
+@njit(cache=True, nogil=True)
+def _weight(m, stage, rail):
+    """Place of bit `stage` of rail 0 (real) or 1 (imaginary) in the symbol value; 0 if there is none."""
+    position = 2 * stage + rail
+    if m == 1:
+        return np.int32(1 if position == 0 else 0)
+    return np.int32(1 << (m - 1 - position)) if position < m else _I0
 
 
 @njit(cache=True, nogil=True, fastmath=True, forceinline=True)
-def _slice_loop(m, sym, gi, gq, g0, scale, s0, n):
-    for k in range(n):
-        v = np.int32(sym[k])
-        s = scale[s0 + k]
-        zi = rail_level(m, v, 1) + gi[g0 + k] * s
-        zq = rail_level(m, v, 0) + gq[g0 + k] * s
-        sym[k] = np.uint8(np.int32(np.int32(rail_bits(m, zi) << _I1) | rail_bits(m, zq)))
+def _sign(v, weight):
+    return -_F1 if np.int32(v & weight) != _I0 else _F1
+
+
+@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+def _level(v, w0, w1, w2, w3, t1, t2, t3):
+    return _sign(v, w0) * (t1 - _sign(v, w1) * (t2 - _sign(v, w2) * (t3 - _sign(v, w3))))
+
+
+@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+def _decide(z, w0, w1, w2, w3, t1, t2, t3):
+    c = w0 if z < _F0 else _I0
+    a = abs(z)
+    c = np.int32(c | (w1 if a > t1 else _I0))
+    a = abs(a - t1)
+    c = np.int32(c | (w2 if a > t2 else _I0))
+    return np.int32(c | (w3 if abs(a - t2) > t3 else _I0))
+
+
+@njit(cache=True, nogil=True)
+def rail_level(m, v, rail):
+    """Level of rail 0 (real: b0, b2, ...) or 1 (imaginary: b1, b3, ...) of symbol value v (int32),
+    float32.
+    """
+    t = _FOLDS[m]
+    return _level(
+        np.int32(v),
+        _weight(m, 0, rail),
+        _weight(m, 1, rail),
+        _weight(m, 2, rail),
+        _weight(m, 3, rail),
+        t[0],
+        t[1],
+        t[2],
+    )
+
+
+@njit(cache=True, nogil=True)
+def rail_bits(m, z, rail):
+    """Decision of one rail at z (float32, level units): its bits at their places in the symbol value,
+    int32.
+    """
+    t = _FOLDS[m]
+    return _decide(
+        z,
+        _weight(m, 0, rail),
+        _weight(m, 1, rail),
+        _weight(m, 2, rail),
+        _weight(m, 3, rail),
+        t[0],
+        t[1],
+        t[2],
+    )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def slice_symbols(m, sym, gi, gq, g0, scale, s0, n):
+def slice_symbols(m, sym, gi, gq, g0, scale, n):
     """Replace n sent symbols by the hard decisions after noise.
 
     Args:
         m: bits per symbol (1, 2, 4, 6, 8).
         sym: uint8[>= n], sent symbols, overwritten by the received ones.
-        gi, gq: float32[>= g0 + n], N(0, 1) noise per rail.
-        scale: float32[>= s0 + n], noise standard deviation per rail in units of half the level distance; for
+        gi, gq: float32[>= g0 + n], N(0, 1) noise per rail (for BPSK gi is overwritten by the projection).
+        scale: float32[>= n], noise standard deviation per rail in units of half the level distance; for
             BPSK in units of the symbol amplitude.
         n: int64, number of symbols.
     """
-    # constants in the calls let each loop be specialised and vectorised on its own
-    if m == 4:
-        _slice_loop(4, sym, gi, gq, g0, scale, s0, n)
-    elif m == 2:
-        _slice_loop(2, sym, gi, gq, g0, scale, s0, n)
-    elif m == 6:
-        _slice_loop(6, sym, gi, gq, g0, scale, s0, n)
-    elif m == 8:
-        _slice_loop(8, sym, gi, gq, g0, scale, s0, n)
-    else:
+    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
+    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
+    if m == 1:
         for k in range(n):
-            z = _F1 - _F2 * np.float32(sym[k]) + (gi[g0 + k] + gq[g0 + k]) * _R2 * scale[s0 + k]
-            sym[k] = np.uint8(_below(z))
+            gi[g0 + k] = (gi[g0 + k] + gq[g0 + k]) * _R2
+    if m <= 4:  # one fold is enough: twice as fast as the general loop
+        for k in range(n):
+            v = np.int32(sym[k])
+            s = scale[k]
+            zi = _sign(v, a0) * (_F2 - _sign(v, a1)) + gi[g0 + k] * s
+            zq = _sign(v, b0) * (_F2 - _sign(v, b1)) + gq[g0 + k] * s
+            i = np.int32((a0 if zi < _F0 else _I0) | (a1 if abs(zi) > _F2 else _I0))
+            q = np.int32((b0 if zq < _F0 else _I0) | (b1 if abs(zq) > _F2 else _I0))
+            sym[k] = np.uint8(np.int32(i | q))
+        return
+    for k in range(n):
+        v = np.int32(sym[k])
+        s = scale[k]
+        zi = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[g0 + k] * s
+        zq = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[g0 + k] * s
+        i = _decide(zi, a0, a1, a2, a3, t1, t2, t3)
+        q = _decide(zq, b0, b1, b2, b3, t1, t2, t3)
+        sym[k] = np.uint8(np.int32(i | q))
 
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
-def _maxlog_bit(c, top):
-    """Max-log metric of the bit 'c > 0' folded at 0 (levels +-1, +-3, ... +-top): positive when c > 0 is
-    likely.
-
-    Difference of the squared distances to the nearest level on either side, (|c| + 1)^2 - (|c| - q)^2 with q
-    the nearest level on the side of c.
-    """
-    a = abs(c)
-    q = min(_F2 * np.float32(np.int32(a * _HALF)) + _F1, top)
-    d = (q + _F1) * (_F2 * a + _F1 - q)
-    return d if c >= _F0 else -d
-
-
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
-def rail_maxlog(m, z, weight, out, o):
-    """Max-log LLRs of one rail: out[o], out[o + 2], ...; weight = 1 / (2 sigma^2) in level units."""
-    z = min(max(z, np.float32(-1e6)), np.float32(1e6))
-    if m == 2:
-        out[o] = _F4 * z * weight
-    elif m == 4:
-        out[o] = _maxlog_bit(z, _F3) * weight
-        out[o + 2] = -_maxlog_bit(abs(z) - _F2, _F1) * weight
-    elif m == 6:
-        a = abs(z)
-        out[o] = _maxlog_bit(z, _F7) * weight
-        out[o + 2] = -_maxlog_bit(a - _F4, _F3) * weight
-        out[o + 4] = -_maxlog_bit(abs(a - _F4) - _F2, _F1) * weight
-    else:
-        a = abs(z)
-        b = abs(a - _F8)
-        out[o] = _maxlog_bit(z, _F15) * weight
-        out[o + 2] = -_maxlog_bit(a - _F8, _F7) * weight
-        out[o + 4] = -_maxlog_bit(b - _F4, _F3) * weight
-        out[o + 6] = -_maxlog_bit(abs(b - _F4) - _F2, _F1) * weight
-
-
+_LARGE = np.float32(1e6)
+_TINY = np.float32(1e-30)
 _MAX_WEIGHT = np.float32(1e30)
 
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
-def _weight(s):
-    """1 / (2 s^2), bounded so that a noise-free channel gives large finite LLRs."""
-    v = _F2 * s * s
-    return _F1 / v if v > np.float32(1e-30) else _MAX_WEIGHT
+@njit(cache=True, nogil=True, fastmath=True)
+def rails_maxlog(m, zi, zq, scale, n, plane, out, o):
+    """Max-log LLRs of n symbols at (zi, zq), stage by stage of the fold.
 
+    The metric of the bit 'c > 0' folded at 0, with the levels +-1, +-3, ... +-top, is the difference of the
+    squared distances to the nearest level on either side, (|c| + 1)^2 - (|c| - q)^2, q nearest on c's side.
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
-def _maxlog_loop(m, sym, gi, gq, g0, scale, s0, n, out, o):
+    Args:
+        zi, zq: float32[>= n], decision variables in level units, overwritten.
+        scale: float32[>= n], noise standard deviation per rail in level units, overwritten.
+        plane: float32[8, >= n], scratch: one row a bit position.
+        out: float32[>= o + m * n], positive = bit 0.
+    """
     for k in range(n):
-        v = np.int32(sym[k])
-        s = scale[s0 + k]
-        w = _weight(s)
-        rail_maxlog(m, rail_level(m, v, 1) + gi[g0 + k] * s, w, out, o + m * k)
-        rail_maxlog(m, rail_level(m, v, 0) + gq[g0 + k] * s, w, out, o + m * k + 1)
+        v = _F2 * scale[k] * scale[k]
+        scale[k] = _F1 / v if v > _TINY else _MAX_WEIGHT
+    top = np.float32((1 << (m // 2)) - 1) if m > 1 else _F1
+    sign = _F1
+    for stage in range((m + 1) // 2):
+        t = _FOLDS[m, min(stage, 2)]
+        for rail in range(1 if m == 1 else 2):
+            z = zi if rail == 0 else zq
+            row = plane[2 * stage + rail]
+            for k in range(n):
+                c = z[k]
+                a = min(abs(c), _LARGE)
+                q = min(_F2 * np.float32(np.int32(a * _HALF)) + _F1, top)
+                d = (q + _F1) * (_F2 * a + _F1 - q) * (sign * scale[k])
+                row[k] = d if c >= _F0 else -d
+                z[k] = abs(c) - t
+        top = t - _F1
+        sign = -_F1
+    # constant strides let the compiler interleave in vector registers
+    if m == 4:
+        for k in range(n):
+            for j in range(4):
+                out[o + 4 * k + j] = plane[j, k]
+    elif m == 2:
+        for k in range(n):
+            out[o + 2 * k] = plane[0, k]
+            out[o + 2 * k + 1] = plane[1, k]
+    elif m == 6:
+        for k in range(n):
+            for j in range(6):
+                out[o + 6 * k + j] = plane[j, k]
+    elif m == 8:
+        for k in range(n):
+            for j in range(8):
+                out[o + 8 * k + j] = plane[j, k]
+    else:
+        for k in range(n):
+            out[o + k] = plane[0, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def maxlog_symbols(m, sym, gi, gq, g0, scale, s0, n, out, o):
-    """As `slice_symbols`, but writes the max-log LLRs of the m * n bits to out[o:] (float32, positive = bit
-    0).
+def maxlog_symbols(m, sym, gi, gq, g0, scale, n, plane, out, o):
+    """As `slice_symbols`, but writes the max-log LLRs of the m * n bits to out[o:]; overwrites gi, gq,
+    scale.
     """
-    if m == 4:
-        _maxlog_loop(4, sym, gi, gq, g0, scale, s0, n, out, o)
-    elif m == 2:
-        _maxlog_loop(2, sym, gi, gq, g0, scale, s0, n, out, o)
-    elif m == 6:
-        _maxlog_loop(6, sym, gi, gq, g0, scale, s0, n, out, o)
-    elif m == 8:
-        _maxlog_loop(8, sym, gi, gq, g0, scale, s0, n, out, o)
-    else:
+    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
+    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
+    if m == 1:
         for k in range(n):
-            s = scale[s0 + k]
-            z = _F1 - _F2 * np.float32(sym[k]) + (gi[g0 + k] + gq[g0 + k]) * _R2 * s
-            out[o + k] = _F4 * z * _weight(s)
+            gi[g0 + k] = (gi[g0 + k] + gq[g0 + k]) * _R2
+    for k in range(n):
+        v = np.int32(sym[k])
+        gi[g0 + k] = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[g0 + k] * scale[k]
+        gq[g0 + k] = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[g0 + k] * scale[k]
+    rails_maxlog(m, gi[g0:], gq[g0:], scale, n, plane, out, o)
 
 
 @njit(cache=True, nogil=True)
@@ -261,13 +272,12 @@ def pack_symbols(m, sym, num_bytes, out, first_byte):
                 b = np.int32(np.int32(b << 1) | sym[8 * j + i])
             out[first_byte + j] = np.uint8(b)
     else:
-        for j in range(num_bytes):
-            k = j // 3 * 4
-            r = j % 3
-            if r == 0:
-                b = (sym[k] << 2) | (sym[k + 1] >> 4)
-            elif r == 1:
-                b = ((sym[k + 1] & 15) << 4) | (sym[k + 2] >> 2)
-            else:
-                b = ((sym[k + 2] & 3) << 6) | sym[k + 3]
-            out[first_byte + j] = np.uint8(b)
+        for j in range(-(-num_bytes // 3)):
+            p = first_byte + 3 * j
+            left = num_bytes - 3 * j
+            c0, c1, c2, c3 = sym[4 * j], sym[4 * j + 1], sym[4 * j + 2], sym[4 * j + 3]
+            out[p] = np.uint8((c0 << 2) | (c1 >> 4))
+            if left > 1:
+                out[p + 1] = np.uint8(((c1 & 15) << 4) | (c2 >> 2))
+            if left > 2:
+                out[p + 2] = np.uint8(((c2 & 3) << 6) | c3)

@@ -123,8 +123,6 @@ def transmit_table(bursts: Bursts, table: BerTable) -> Received:
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
     injection_kernels.transmit_flips(
-        b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.h, b.num_subcarriers, b.es, float(b.n0),
-        b.first_symbol, b.key, b.slot, table.resampled, float(table.snr_db[0]), _STEP_DB,
-        received, errors, snr,
-    )  # fmt: skip
+        *b.arguments(), table.resampled, float(table.snr_db[0]), _STEP_DB, received, errors, snr
+    )
     return Received(received, errors, snr_to_db(snr))
