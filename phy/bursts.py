@@ -76,11 +76,11 @@ class Bursts:
         """Number of bursts."""
         return int(self.offset.shape[0])
 
-    def arguments(self) -> Any:
-        """The fields in the order in which the burst kernels take them."""
+    def arguments(self, *rest: Any) -> tuple[Any, ...]:
+        """The fields in the order in which the burst kernels take them, then the kernel's own arguments."""
         return (
             self.payload, self.offset, self.num_bits, self.bits_per_symbol, self.h, self.num_subcarriers,
-            self.es, float(self.n0), self.first_symbol, self.key, self.slot,
+            self.es, float(self.n0), self.first_symbol, self.key, self.slot, *rest,
         )  # fmt: skip
 
     def num_symbols(self) -> np.ndarray:

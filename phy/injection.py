@@ -33,20 +33,11 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
 
     def run(first: int, last: int) -> None:
         injection_kernels.transmit_injected(
-            *b.arguments(), first, last, float(sparse_below), received, errors, snr
+            *b.arguments(first, last, float(sparse_below), received, errors, snr)
         )
         for i in first + np.flatnonzero(errors[first:last] < 0):
             burst_kernels.transmit(
-                *b.arguments(),
-                int(i),
-                int(i) + 1,
-                NO_NOISE,
-                b.offset,
-                received,
-                errors,
-                NO_LLR,
-                b.offset,
-                snr,
+                *b.arguments(int(i), int(i) + 1, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr)
             )
 
     over_threads(run, b.size, threads)

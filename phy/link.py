@@ -56,7 +56,7 @@ def transmit_bit(bursts: Bursts, threads: int = 1) -> Received:
 
     def run(first: int, last: int) -> None:
         kernels.transmit(
-            *b.arguments(), first, last, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr
+            *b.arguments(first, last, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr)
         )
 
     over_threads(run, b.size, threads)
@@ -83,7 +83,7 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
     unit = noise * np.float32(np.sqrt(2.0 / b.n0))
-    kernels.transmit(*b.arguments(), 0, b.size, unit, start, received, errors, NO_LLR, start, snr)
+    kernels.transmit(*b.arguments(0, b.size, unit, start, received, errors, NO_LLR, start, snr))
     return Received(received, errors, snr_to_db(snr))
 
 
@@ -108,7 +108,7 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
     snr = np.full(b.size, np.inf)
 
     def run(first: int, last: int) -> None:
-        kernels.transmit(*b.arguments(), first, last, NO_NOISE, start, b.payload[:0], start, llr, start, snr)
+        kernels.transmit(*b.arguments(first, last, NO_NOISE, start, b.payload[:0], start, llr, start, snr))
 
     if llr.size:
         over_threads(run, b.size, threads)

@@ -123,6 +123,6 @@ def transmit_table(bursts: Bursts, table: BerTable) -> Received:
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
     injection_kernels.transmit_flips(
-        *b.arguments(), table.resampled, float(table.snr_db[0]), _STEP_DB, received, errors, snr
+        *b.arguments(table.resampled, float(table.snr_db[0]), _STEP_DB, received, errors, snr)
     )
     return Received(received, errors, snr_to_db(snr))

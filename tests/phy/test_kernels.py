@@ -108,13 +108,13 @@ def test_burst_kernels(make_bursts, m):
 
     def hard(kernel, *rest):
         received, errors, snr = b.payload.copy(), np.zeros(2, np.int64), np.zeros(2)
-        kernel(*b.arguments(), *rest, received, errors, snr)
+        kernel(*b.arguments(*rest), received, errors, snr)
         return received, errors, snr
 
     def through(kernel, noise, soft):
         received, errors, snr = b.payload.copy(), np.zeros(2, np.int64), np.zeros(2)
         llr = np.zeros(96 * m if soft else 0, np.float32)
-        kernel(*b.arguments(), 0, 2, noise, b.offset * 0, received, errors, llr, start, snr)
+        kernel(*b.arguments(0, 2, noise, b.offset * 0, received, errors, llr, start, snr))
         return received, errors, snr, llr
 
     calls = [
