@@ -45,6 +45,11 @@ class Radio(Checked):
         source="toscn 10.4",
         rule=one_of(1, 2, 4, 6, 8),
     )
+    scrambling: bool = parameter(
+        True,
+        meaning="scramble codewords so that symbols are equiprobable; feature bytes are mostly zeros",
+        source="TS 38.211 6.3.1.1",
+    )
     bandwidth_step_hz: float = parameter(
         1.0,
         meaning="granularity of a bandwidth grant at level paper",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from phy.bursts import Bursts, Received
 from phy.channel import frequency_response
 from phy.link import transmit_bit
 from phy.ofdm import Ofdm
+from phy.scrambling import scramble
 from phy.table import BerTable, measure_ber_table, transmit_table
 from phy.waveform import transmit_waveform
 
@@ -96,10 +98,11 @@ class OfdmLink:
         # a device without subcarriers sends no block; 1 keeps its row well defined
         occupied_hz = np.maximum(subcarriers, 1) * self.ofdm.subcarrier_spacing_hz
         es = grants.power_w * world.drop.path_gain / occupied_hz
-        lengths = np.array([len(block.payload) for block in blocks], dtype=np.int64)
+        codewords = [self._scrambled(block.ue, block.payload) for block in blocks]
+        lengths = np.array([len(codeword) for codeword in codewords], dtype=np.int64)
         lowest = (self.ofdm.fft_size - subcarriers.sum()) // 2 + np.cumsum(subcarriers) - subcarriers
         bursts = Bursts(
-            payload=np.concatenate([block.payload for block in blocks]) if blocks else np.empty(0, np.uint8),
+            payload=np.concatenate(codewords) if blocks else np.empty(0, np.uint8),
             offset=np.cumsum(lengths) - lengths,
             num_bits=np.array([block.num_bits for block in blocks], dtype=np.int64),
             bits_per_symbol=np.full(len(blocks), self.radio.bits_per_symbol, dtype=np.int64),
@@ -112,10 +115,18 @@ class OfdmLink:
             num_subcarriers=np.ones_like(ue) if world.taps.shape[2] == 1 else subcarriers[ue],
         )
         if self.level == "waveform":
-            return transmit_waveform(bursts, self.ofdm, world.taps[ue], subcarriers[ue], lowest[ue])
-        if self.level == "table":
-            return transmit_table(bursts, measured_table(self.radio.bits_per_symbol))
-        return transmit_bit(bursts)
+            received = transmit_waveform(bursts, self.ofdm, world.taps[ue], subcarriers[ue], lowest[ue])
+        elif self.level == "table":
+            received = transmit_table(bursts, measured_table(self.radio.bits_per_symbol))
+        else:
+            received = transmit_bit(bursts)
+        parts = np.split(received.payload, bursts.offset[1:])
+        decided = [self._scrambled(block.ue, part) for block, part in zip(blocks, parts)]
+        return replace(received, payload=np.concatenate(decided) if blocks else received.payload)
+
+    def _scrambled(self, ue: int, payload: np.ndarray) -> np.ndarray:
+        """A device's codeword scrambled, or descrambled: the operation is its own inverse."""
+        return scramble(payload, rnti=ue + 1) if self.radio.scrambling else payload
 
     def _response(self, taps: np.ndarray, subcarriers: np.ndarray, lowest: np.ndarray) -> np.ndarray:
         """Frequency response of each device on its own subcarriers, complex64[ue, antenna, widest]; one tap:

@@ -88,13 +88,10 @@ def run_to_file(
     path = folder / f"run{run}.h5"
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    root = attributes(scenario, run)
-    with TraceWriter(path, root) as trace:
+    with TraceWriter(path, attributes(scenario, run)) as trace:
         network = build(scenario, run, trace, progress)
         network.run()
-        # known only now; the writer stores the root attributes when it closes
-        root["provenance"]["data"] = list(network.task.sources)
-        root["provenance"]["wall_s"] = round(time.perf_counter() - started, 3)
+        trace.annotate(data=list(network.task.sources), wall_s=round(time.perf_counter() - started, 3))
     return path
 
 

@@ -31,7 +31,7 @@ def main(files: list[Path], csv_table: str | None) -> int:
 def _print(console: Console, file: Path, trace: Trace, findings: list[checks.Finding]) -> None:
     a = trace.attributes
     console.print(
-        f"[bold]{file}[/bold]  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}"
+        f"{file}  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}"
     )
     origin = a["provenance"]
     for line in origin.get("data", []):
@@ -45,6 +45,6 @@ def _print(console: Console, file: Path, trace: Trace, findings: list[checks.Fin
     console.print(table)
     if findings:
         for finding in findings:
-            console.print(f"  [red]broken[/red] {finding}", markup=True)
+            console.print(f"  broken: {finding}", style="red", markup=False)
     else:
         console.print("  checks: conservation, causality, completeness hold")

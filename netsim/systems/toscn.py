@@ -201,7 +201,7 @@ class Model:
         return self.most_discarded[task] / self.num_maps
 
     def packet_bits(self, compression: Ratio) -> Ratio:
-        """Bits on the air of one packet: (1 - eta) b of (12) and the header; integral where bits are carried."""
+        """Bits on the air of a packet: (1 - eta) b of (12) plus header; integral where bits are carried."""
         return (1.0 - compression) * self.scenario.semantics.packet_bits + self.header_bits
 
     def grants(self, action: Action, link: Link) -> Grants:
