@@ -185,7 +185,7 @@ def test_mbit_preset_binds_nothing():
     """Check 14: 200,704-bit packets at Shannon rate, eta = 0 delivers >= 99.6 % of the myopic packets from 2
     MHz on; equal shares at eta = 0.5 come within 0.2 % of the myopic reward."""
     for bandwidth_hz in (2e6, 8e6):
-        common = {"phy": "paper", "slots": 200, "episode_slots": 10, "radio.bandwidth_hz": bandwidth_hz}
+        common = {"phy": "paper", "slots": 600, "episode_slots": 10, "radio.bandwidth_hz": bandwidth_hz}
         figures = {}
         for name in ("myopic", "sum_packets", "equal"):
             scenario = embedded(**common, **{"agent.name": name, "agent.compression": 0.5})
