@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from netsim.trace_schema import DELIVERED
 
 Replication = dict[str, Columns]
 Sums = tuple[np.ndarray, np.ndarray]
+_SHARE, _ANY = (0.0, 1.0), (-math.inf, math.inf)
 Summing = Callable[[Replication, np.ndarray], Sums]
 
 
@@ -26,6 +28,7 @@ class Ratio:
     per_slot: bool = False
     errors: bool = False  # errors among trials: without any error the upper limit is Clopper and Pearson's
     lacking: str = "nothing to divide by"
+    range: tuple[float, float] = (0.0, math.inf)  # values it can take; intervals end there
 
 
 def num_slots(replication: Replication) -> int:
@@ -98,7 +101,7 @@ def _delivered_score(packets: Columns) -> np.ndarray:
 def ratios(bandwidth_hz: float | None) -> list[Ratio]:
     nothing, uncounted = "no packet was delivered", "this level counts none"
     found = [
-        Ratio("reward per slot", "1", _of_slots(lambda s: s["reward"]), per_ue=False, per_slot=True),
+        Ratio("reward per slot", "1", _of_slots(lambda s: s["reward"]), False, True, range=_ANY),
         Ratio("objective per slot", "1", _of_slots(lambda s: s["objective"]), per_ue=False, per_slot=True),
         Ratio(
             "slots with violations",
@@ -106,9 +109,10 @@ def ratios(bandwidth_hz: float | None) -> list[Ratio]:
             _of_slots(lambda s: s["num_violations"] > 0),
             per_ue=False,
             per_slot=True,
+            range=_SHARE,
         ),
         Ratio("delivered per slot", "packets", _per_slot("buffers", lambda b: b["delivered"]), per_slot=True),
-        Ratio("accuracy per packet", "1", _per_packet(lambda p: p["score"]), lacking=nothing),
+        Ratio("accuracy per packet", "1", _per_packet(lambda p: p["score"]), lacking=nothing, range=_SHARE),
         Ratio("efficiency per slot", "1", _per_slot("packets", _delivered_score), per_slot=True),
         Ratio("arrived per slot", "packets", _per_slot("buffers", lambda b: b["arrived"]), per_slot=True),
         Ratio("blocked per slot", "captures", _per_slot("buffers", lambda b: b["blocked"]), per_slot=True),
@@ -120,6 +124,7 @@ def ratios(bandwidth_hz: float | None) -> list[Ratio]:
             _share("receptions", "num_bit_errors", "num_bits"),
             errors=True,
             lacking=uncounted,
+            range=_SHARE,
         ),
         Ratio(
             "block error rate",
@@ -127,6 +132,7 @@ def ratios(bandwidth_hz: float | None) -> list[Ratio]:
             _share("receptions", "num_block_errors", "num_blocks"),
             errors=True,
             lacking=uncounted,
+            range=_SHARE,
         ),
         Ratio("delay mean", "s", _per_packet(_delay_s), lacking=nothing),
         Ratio("decision age", "s", _age_s, per_ue=False, lacking="no decision came into force"),
@@ -135,7 +141,7 @@ def ratios(bandwidth_hz: float | None) -> list[Ratio]:
     ]
     if bandwidth_hz is not None:
         used = _per_slot("grants", lambda g: g["bandwidth_hz"] / bandwidth_hz)
-        found.append(Ratio("bandwidth utilisation", "share", used, per_slot=True))
+        found.append(Ratio("bandwidth utilisation", "share", used, per_slot=True, range=_SHARE))
     return found
 
 

@@ -169,6 +169,8 @@ def _ratio_record(
     if ratio.errors and n > 1 and top.sum() == 0:
         low, high = 0.0, clopper_pearson_interval(0, int(bottom.sum()), level).high
         note = f"no error in {int(bottom.sum())}: upper limit for independent errors"
+    # a Student interval of few replications can reach beyond what the figure can be; NaN stays NaN
+    low, high = float(np.clip(low, *ratio.range)), float(np.clip(high, *ratio.range))
     return Record(ratio.kpi, ue, found.mean, low, high, n, ratio.unit, unit, note)
 
 

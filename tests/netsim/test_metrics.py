@@ -8,7 +8,9 @@ import math
 
 import numpy as np
 import pytest
+from scenarios_for_tests import toscn
 
+from netsim import simulate
 from netsim.metrics import summarise, write_csv
 from netsim.stats import clopper_pearson_interval, mean_interval
 from netsim.trace import MemoryTrace, TraceError
@@ -186,3 +188,13 @@ def test_csv():
         "",
     )
     assert list(rows[0]) == ["kpi", "ue", "mean", "low", "high", "n", "unit", "replication", "note"]
+
+
+def test_intervals_end_where_the_figure_ends():
+    """Two episodes give wide Student intervals; shares stay in [0, 1], counts and delays at or above 0."""
+    records = summarise([simulate.run_in_memory(toscn(phy="paper", slots=20)).trace()], bandwidth_hz=3e6)
+    for record in records:
+        if not np.isnan(record.low) and record.kpi != "reward per slot" and not record.kpi.startswith("sinr"):
+            assert 0.0 <= record.low <= record.mean <= record.high, record
+        if record.kpi in ("accuracy per packet", "bandwidth utilisation", "slots with violations"):
+            assert not record.high > 1.0, record

@@ -140,7 +140,10 @@ class Sample(Checked):
     sizes: tuple[int, ...] = parameter((1, 2), meaning="some sizes")
 
 
-@given(st.one_of(st.integers(), st.just(10**400), st.floats(), st.text(), st.booleans(), st.none(), st.binary()))
+ANYTHING = (st.integers(), st.just(10**400), st.floats(), st.text(), st.booleans(), st.none(), st.binary())
+
+
+@given(st.one_of(*ANYTHING))
 def test_anything_is_either_accepted_as_declared_or_one_clear_line(value):
     try:
         sample = Sample(gain=value)
