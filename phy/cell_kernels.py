@@ -1,0 +1,128 @@
+"""Kernel of co-channel cells: every receiver sees the actual symbols of all transmitters."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from phy.burst_kernels import CHUNK, finish_bytes
+from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
+from phy.qam import NORM, pack_symbols, rail_level, slice_symbols, unpack_symbols
+
+
+@njit(cache=True, nogil=True)
+def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, grid):
+    """Unit-energy symbols of every cell: grid complex64[M, >= resource elements], 0 where a cell is
+    silent.
+    """
+    sym = np.empty(CHUNK + 8, np.uint8)
+    for b in range(offset.size):
+        m = bits_per_symbol[b]
+        n = -(-num_bits[b] // m)
+        a = np.float32(math.sqrt(0.5) if m == 1 else 1.0 / math.sqrt(NORM[m]))
+        row = grid[cell[b]]
+        for c in range(0, n, CHUNK):
+            k = min(CHUNK, n - c)
+            bits = min(num_bits[b] - c * m, k * m)
+            sym[k : k + 8] = 0
+            unpack_symbols(m, payload, offset[b] + c * m // 8, (bits + 7) // 8, k, sym)
+            o = first_symbol[b] + c
+            for i in range(k):
+                x = a * rail_level(m, sym[i], 0)
+                row[o + i] = complex(x, x if m == 1 else a * rail_level(m, sym[i], 1))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq, g0):
+    """Add the other cells' symbols to the noise: gi, gq become the disturbance in level units.
+
+    ratio: complex64[M, width], amplitude of each cell over that of the wanted one; noise_scale
+    float32[width]. Returns the disturbance energy relative to a unit-energy symbol, summed over the elements.
+    """
+    start = first % width
+    f = start
+    for k in range(n):
+        gi[g0 + k] *= noise_scale[f]
+        gq[g0 + k] *= noise_scale[f]
+        f = f + 1 if f + 1 < width else 0
+    for j in range(grid.shape[0]):
+        if j == own:
+            continue
+        f = start
+        for k in range(n):
+            z = ratio[j, f] * grid[j, first + k]
+            gi[g0 + k] += z.real
+            gq[g0 + k] += z.imag
+            f = f + 1 if f + 1 < width else 0
+    energy = 0.0
+    for k in range(n):
+        x, y = gi[g0 + k], gq[g0 + k]
+        energy += np.float64(x * x + y * y)
+        gi[g0 + k] = x * unit
+        gq[g0 + k] = y * unit
+    return energy
+
+
+@njit(cache=True, nogil=True)
+def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell,
+                   amplitude, grid, received, errors, sinr, measured):  # fmt: skip
+    """Bursts of co-channel cells (see phy.cells.transmit_cells).
+
+    Args:
+        amplitude: complex64[M, M, F], of transmitter j at receiver i: amplitude[i, j, f].
+        grid: complex64[M, N], from `fill_grids`.
+        sinr, measured: float64[B], linear: expected (mean powers of the active cells) and from the samples.
+    """
+    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
+    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
+    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
+    sym = np.empty(CHUNK + 8, np.uint8)
+    ones = np.ones(CHUNK, np.float32)
+    width = amplitude.shape[2]
+    ratio = np.empty(amplitude.shape[1:], np.complex64)
+    noise_scale = np.empty(width, np.float32)
+    for b in range(offset.size):
+        m = bits_per_symbol[b]
+        n = -(-num_bits[b] // m)
+        own = cell[b]
+        re = first_symbol[b]
+        for f in range(width):
+            a = np.complex128(amplitude[own, own, f])
+            power = a.real * a.real + a.imag * a.imag
+            noise_scale[f] = np.float32(min(math.sqrt(0.5 * n0 / power), 1e9) if power > 0.0 else 1e9)
+            for j in range(amplitude.shape[1]):
+                other = np.complex128(amplitude[own, j, f])
+                ratio[j, f] = np.complex64(other / a if power > 0.0 else 0.0)
+        wanted, unwanted = 0.0, 0.0
+        f = re % width
+        for k in range(n):
+            for j in range(amplitude.shape[1]):
+                a = np.complex128(amplitude[own, j, f])
+                power = a.real * a.real + a.imag * a.imag
+                if j == own:
+                    wanted += power
+                elif grid[j, re + k] != 0:
+                    unwanted += power
+            f = f + 1 if f + 1 < width else 0
+        sinr[b] = wanted / (unwanted + n * n0) if unwanted + n * n0 > 0.0 else np.inf
+        energy = 0.0
+        wrong = np.int64(0)
+        unit = np.float32(math.sqrt(NORM[m]))
+        for c in range(0, n, CHUNK):
+            k = min(CHUNK, n - c)
+            bits = min(num_bits[b] - c * m, k * m)
+            byte = offset[b] + c * m // 8
+            sym[k : k + 8] = 0
+            unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
+            odd = (re + c) & 1
+            normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
+            energy += _disturb(grid, ratio, own, width, re + c, k, noise_scale, unit, gi, gq, odd)
+            slice_symbols(m, sym, gi, gq, odd, ones, k)
+            sym[k : k + 8] = 0
+            pack_symbols(m, sym, (bits + 7) // 8, received, byte)
+            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
+            wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
+        errors[b] = wrong
+        measured[b] = n / energy if energy > 0.0 else np.inf

@@ -1,0 +1,133 @@
+"""Several cells on the same resource elements: the interference is the other cells' actual signal.
+
+Nothing Gaussian stands in for an interferer: at receiver i, element by element,
+y_i = sum over j of amplitude[i, j] x_j + n, with x_j the symbols that cell j really sends there (0 while it
+is silent). The receiver knows its own amplitude, equalises with it and slices. An interferer that arrives
+within the cyclic prefix is a phase per subcarrier, so delays go into `amplitude`; `transmit_cells_waveform`
+does the same at sample level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+
+from phy import cell_kernels
+from phy.bursts import Bursts, Received, burst_bits, check_bursts, snr_to_db
+from phy.modulation import demap_hard
+from phy.ofdm import Ofdm
+from phy.parameters import ParameterError
+from phy.waveform import _frame_noise
+
+
+def cell_amplitudes(h: np.ndarray, es: np.ndarray) -> np.ndarray:
+    """Amplitudes behind maximum-ratio combining of the own link, complex64[M, M, F].
+
+    Args:
+        h: complex[M, M, R, F], channel from transmitter j to the R antennas of receiver i: h[i, j], E|h|^2 =
+            1.
+        es: float[M, M], received energy per element and antenna for |h| = 1; 0 for a cell without power.
+    """
+    own = np.einsum("iirf->irf", h)
+    norm = np.sqrt((np.abs(own) ** 2).sum(axis=1, keepdims=True))
+    w = np.conj(own) / np.where(norm > 0.0, norm, 1.0)
+    combined = np.einsum("irf,ijrf->ijf", w, h)
+    return np.ascontiguousarray(combined * np.sqrt(np.asarray(es, np.float64))[:, :, None], np.complex64)
+
+
+def delay_phases(ofdm: Ofdm, delay_samples: np.ndarray, num_subcarriers: int) -> np.ndarray:
+    """exp(-2j pi k tau / fft_size) for whole delays tau int[M, M], complex128[M, M, F]; multiply onto h."""
+    k = ofdm.bins(num_subcarriers)
+    return np.exp(-2j * np.pi * np.asarray(delay_samples)[..., None] * k / ofdm.fft_size)
+
+
+def transmit_cells(bursts: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> tuple[Received, np.ndarray]:
+    """Hard decisions of co-channel cells, superposed at symbol level.
+
+    Args:
+        bursts: all bursts of all cells in one slot; bursts of a cell must not overlap in their elements. `h`,
+            `es` and `num_subcarriers` are not used. Noise is keyed as in `transmit_bit`.
+        cell: int64[B], cell of each burst; cell i's receiver is receiver i.
+        amplitude: complex64[M, M, F], amplitude[i, j, f] of transmitter j at receiver i after combining with
+            a unit-norm combiner (`cell_amplitudes`), element RE on subcarrier RE % F; includes sqrt(es).
+
+    Returns: Received, whose snr_db is the expected SINR (mean wanted over mean unwanted power, only cells
+    that send there), and float64[B], the SINR in dB of the very samples (wanted energy over energy of the
+    disturbance).
+    """
+    _check(bursts, cell, amplitude)
+    b = bursts
+    total = int((b.first_symbol + b.num_symbols()).max(initial=0))
+    grid = np.zeros((amplitude.shape[0], total), np.complex64)
+    cell_kernels.fill_grids(b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.first_symbol, cell, grid)
+    received = b.payload.copy()
+    errors = np.zeros(b.size, np.int64)
+    sinr, measured = np.empty(b.size), np.empty(b.size)
+    cell_kernels.transmit_cells(
+        b.payload, b.offset, b.num_bits, b.bits_per_symbol, float(b.n0), b.first_symbol, b.key, b.slot, cell,
+        amplitude, grid, received, errors, sinr, measured,
+    )  # fmt: skip
+    return Received(received, errors, snr_to_db(sinr)), snr_to_db(measured)
+
+
+def _check(b: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> None:
+    check_bursts(b)
+    if amplitude.ndim != 3 or amplitude.shape[0] != amplitude.shape[1] or amplitude.dtype != np.complex64:
+        raise ParameterError(f"amplitude: must be complex64[M, M, F], is {amplitude.dtype} {amplitude.shape}")
+    if cell.shape != b.offset.shape or cell.dtype != np.int64:
+        raise ParameterError(f"cell: must be int64 of shape {b.offset.shape}, is {cell.dtype} {cell.shape}")
+    if cell.size and not (cell.min() >= 0 and cell.max() < amplitude.shape[0]):
+        raise ParameterError(f"cell: must be in [0, {amplitude.shape[0]}), is {cell.min()} to {cell.max()}")
+
+
+def transmit_cells_waveform(
+    bursts: Bursts, cell: np.ndarray, taps: np.ndarray, ofdm: Ofdm, num_subcarriers: int
+) -> Received:
+    """`transmit_cells` at sample level, one antenna: modulated waveforms through tapped delay lines, added
+    up.
+
+    Args:
+        taps: complex[M, M, L], impulse response from transmitter j to receiver i per sample, with sqrt(es).
+
+    Returns: Received; snr_db holds the wanted energy over n0.
+    """
+    b = bursts
+    bins = ofdm.bins(num_subcarriers)
+    l = np.arange(taps.shape[2])
+    response = (taps @ np.exp(-2j * np.pi * np.outer(l, bins) / ofdm.fft_size)).astype(np.complex64)
+    _check(b, cell, response)
+    num_cells = taps.shape[0]
+    symbols = -(-int((b.first_symbol + b.num_symbols()).max(initial=0)) // num_subcarriers)
+    grid = np.zeros((num_cells, symbols * num_subcarriers), np.complex64)
+    cell_kernels.fill_grids(b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.first_symbol, cell, grid)
+    spectrum = np.zeros((num_cells, symbols, ofdm.fft_size), np.complex64)
+    spectrum[:, :, bins] = grid.reshape(num_cells, symbols, num_subcarriers)
+    useful = scipy.fft.ifft(spectrum, axis=-1, norm="ortho")
+    stream = np.concatenate([useful[:, :, ofdm.fft_size - ofdm.cp_len :], useful], axis=2)
+    stream = stream.reshape(num_cells, -1)
+    received = b.payload.copy()
+    errors = np.zeros(b.size, np.int64)
+    snr = np.empty(b.size)
+    for i in range(num_cells):
+        mine = np.flatnonzero(cell == i)
+        if mine.size == 0:
+            continue
+        # one receiver, one noise stream: the bursts of a cell share key and slot
+        h = response[i, i][None, :]
+        key, slot = int(b.key[mine[0]]), int(b.slot[mine[0]])
+        y = _frame_noise(ofdm, h, bins, float(b.n0), key, slot, 0, symbols)[:, 0].reshape(-1)
+        for tap in range(taps.shape[2]):
+            y[tap:] += (taps[i, :, tap].astype(np.complex64) @ stream)[: y.size - tap]
+        y = y.reshape(symbols, -1)[:, ofdm.cp_len :]
+        z = scipy.fft.fft(y, axis=-1, norm="ortho")[:, bins] / h
+        flat = z.reshape(-1)
+        for k in mine:
+            part = slice(int(b.first_symbol[k]), int(b.first_symbol[k] + b.num_symbols()[k]))
+            decided = demap_hard(flat[part], int(b.bits_per_symbol[k]))[: b.num_bits[k]]
+            errors[k] = np.count_nonzero(decided != burst_bits(b, int(k)))
+            o, n = int(b.offset[k]), int(b.num_bits[k])
+            whole = np.unpackbits(received[o : o + (n + 7) // 8])
+            whole[:n] = decided
+            received[o : o + (n + 7) // 8] = np.packbits(whole)
+            snr[k] = float((np.abs(h) ** 2).mean() / b.n0) if b.n0 > 0.0 else np.inf
+    return Received(received, errors, snr_to_db(snr))
