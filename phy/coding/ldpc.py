@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from phy.coding.ldpc_kernels import decode_kernel, memory_size
+from phy.coding.ldpc_kernels import decode_kernel
+from phy.coding.ldpc_soft import memory_size
 from phy.coding.ldpc_tables import LIFTING_SIZES, BaseGraph, base_graph, lifting_set
 from phy.parameters import Checked, ParameterError, at_least_one, one_of, parameter
 

@@ -27,7 +27,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-TILE = 64  # lanes per step of the vector code: one 512-bit register of 8-bit integers
+from phy.coding.ldpc_soft import TILE, hard_decisions, load_group, padded_lanes
 
 
 def _update_row(app, read, write, messages, first, last, length, padded, scratch):
@@ -104,6 +104,72 @@ class _Emitter:
         return self.builder.sub(a, quarter)
 
 
+class _RowEmitter(_Emitter):
+    """The two passes of `_update_row` over the edges of one tile of lanes."""
+
+    def __init__(self, builder, width: int, arrays, edges, padded):
+        super().__init__(builder, width)
+        self.app, self.read, self.write, self.messages, self.scratch = arrays
+        self.first, self.last = edges
+        self.padded = padded
+        high = self.splat((1 << (width - 1)) - 1)
+        self.start = (high, high, self.zero)
+        # least, second least size; product of signs
+        self.state = [cgutils.alloca_once_value(builder, value) for value in self.start]
+
+    def each_edge(self, lane, body):
+        with cgutils.for_range(self.builder, self.builder.sub(self.last, self.first)) as loop:
+            edge = self.builder.add(self.first, loop.index)
+            body(edge, self.builder.add(self.builder.mul(edge, self.padded), lane), lane)
+
+    def column(self, starts, edge, lane):
+        return self.builder.add(self.builder.load(self.builder.gep(starts, [edge])), lane)
+
+    def scratch_at(self, lane):
+        """Places of the three state vectors of a tile."""
+        second = self.builder.add(lane, self.padded)
+        return lane, second, self.builder.add(second, self.padded)
+
+    def gather(self, lane):
+        """First pass: what comes in on each edge, the two least sizes, the sign of all."""
+        for slot, value in zip(self.state, self.start):
+            self.builder.store(value, slot)
+        self.each_edge(lane, self.edge_in)
+        for slot, place in zip(self.state, self.scratch_at(lane)):
+            self.store(self.builder.load(slot), self.scratch, place)
+
+    def edge_in(self, edge, message_at, lane):
+        builder = self.builder
+        belief = self.load(self.app, self.column(self.read, edge, lane))
+        value = self.saturating("ssub", belief, self.load(self.messages, message_at))
+        self.store(value, self.messages, message_at)
+        least, second, signs = self.state
+        size, old = self.size(value), builder.load(least)
+        builder.store(self.least(builder.load(second), self.greatest(old, size)), second)
+        builder.store(self.least(old, size), least)
+        builder.store(builder.xor(builder.load(signs), value), signs)
+
+    def scatter(self, lane, length):
+        """Second pass: the message of each edge and the belief it makes."""
+        least, second, signs = (self.load(self.scratch, place) for place in self.scratch_at(lane))
+        scaled_least, scaled_second = self.scaled(least), self.scaled(second)
+
+        def edge_out(edge, message_at, lane):
+            builder = self.builder
+            value = self.load(self.messages, message_at)
+            is_least = builder.icmp_unsigned("==", self.size(value), least)
+            size = builder.select(is_least, scaled_second, scaled_least)
+            negative = builder.icmp_signed("<", builder.xor(signs, value), self.zero)
+            message = builder.select(negative, builder.sub(self.zero, size), size)
+            self.store(message, self.messages, message_at)
+            belief = self.saturating("sadd", value, message)
+            start = self.column(self.write, edge, lane)
+            self.store(belief, self.app, start)
+            self.store(belief, self.app, builder.add(start, length))
+
+        self.each_edge(lane, edge_out)
+
+
 @intrinsic
 def _update_row_vector(typingctx, app, read, write, messages, first, last, length, padded, scratch):
     """`_update_row` as vector code; same arguments."""
@@ -111,68 +177,16 @@ def _update_row_vector(typingctx, app, read, write, messages, first, last, lengt
     width = app.dtype.bitwidth
 
     def codegen(context, builder, signature, args):
-        def data(i):
-            return context.make_array(signature.args[i])(context, builder, args[i]).data
-
-        app, read, write, messages, scratch = (data(i) for i in (0, 1, 2, 3, 8))
+        kinds = signature.args
+        arrays = [context.make_array(kinds[i])(context, builder, args[i]).data for i in (0, 1, 2, 3, 8)]
         first, last, length, padded = args[4:8]
-        emit = _Emitter(builder, width)
-        index = padded.type
-        tile, twice = ir.Constant(index, TILE), builder.add(padded, padded)
-        degree, tiles = builder.sub(last, first), builder.sdiv(padded, tile)
-
-        def each_tile(body):
-            with cgutils.for_range(builder, tiles) as loop:
-                body(builder.mul(loop.index, tile))
-
-        def each_edge(lane, body):
-            with cgutils.for_range(builder, degree) as loop:
-                edge = builder.add(first, loop.index)
-                body(edge, builder.add(builder.mul(edge, padded), lane))
-
-        def gather(lane):
-            high = emit.splat((1 << (width - 1)) - 1)
-            least, second, signs = (cgutils.alloca_once_value(builder, v) for v in (high, high, emit.zero))
-            for slot, value in ((least, high), (second, high), (signs, emit.zero)):
-                builder.store(value, slot)
-
-            def edge_in(edge, message_at):
-                start = builder.load(builder.gep(read, [edge]))
-                belief = emit.load(app, builder.add(start, lane))
-                value = emit.saturating("ssub", belief, emit.load(messages, message_at))
-                emit.store(value, messages, message_at)
-                size, old = emit.size(value), builder.load(least)
-                builder.store(emit.least(builder.load(second), emit.greatest(old, size)), second)
-                builder.store(emit.least(old, size), least)
-                builder.store(builder.xor(builder.load(signs), value), signs)
-
-            each_edge(lane, edge_in)
-            emit.store(builder.load(least), scratch, lane)
-            emit.store(builder.load(second), scratch, builder.add(padded, lane))
-            emit.store(builder.load(signs), scratch, builder.add(twice, lane))
-
-        def scatter(lane):
-            least = emit.load(scratch, lane)
-            second = emit.load(scratch, builder.add(padded, lane))
-            signs = emit.load(scratch, builder.add(twice, lane))
-            scaled_least, scaled_second = emit.scaled(least), emit.scaled(second)
-
-            def edge_out(edge, message_at):
-                value = emit.load(messages, message_at)
-                is_least = builder.icmp_unsigned("==", emit.size(value), least)
-                size = builder.select(is_least, scaled_second, scaled_least)
-                negative = builder.icmp_signed("<", builder.xor(signs, value), emit.zero)
-                message = builder.select(negative, builder.sub(emit.zero, size), size)
-                emit.store(message, messages, message_at)
-                belief = emit.saturating("sadd", value, message)
-                start = builder.add(builder.load(builder.gep(write, [edge])), lane)
-                emit.store(belief, app, start)
-                emit.store(belief, app, builder.add(start, length))
-
-            each_edge(lane, edge_out)
-
-        each_tile(gather)
-        each_tile(scatter)
+        emit = _RowEmitter(builder, width, arrays, (first, last), padded)
+        tile = ir.Constant(padded.type, TILE)
+        tiles = builder.sdiv(padded, tile)
+        with cgutils.for_range(builder, tiles) as loop:
+            emit.gather(builder.mul(loop.index, tile))
+        with cgutils.for_range(builder, tiles) as loop:
+            emit.scatter(builder.mul(loop.index, tile), length)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -237,103 +251,6 @@ def _check_rows_overload(app, read, row_start, padded, fails):
         _check_rows_vector(app, read, row_start, padded, fails)  # type: ignore[call-arg]
 
     return run
-
-
-@njit(cache=True, nogil=True)
-def padded_lanes(length):
-    """(lanes rounded up to full tiles, entries from one doubled column to the next)."""
-    padded = (length + TILE - 1) // TILE * TILE
-    return padded, (length + padded + TILE - 1) // TILE * TILE
-
-
-def memory_size(lifting_size: int, group: int, num_edges: int, num_cols: int) -> int:
-    """Entries of scratch that `decode_kernel` needs."""
-    padded, stride = padded_lanes(lifting_size * group)
-    return num_edges * padded + num_cols * stride + 4 * padded + num_cols * lifting_size
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def mean_transmitted(llr):
-    """Mean |llr| of float32[N] over its non-zero entries (each at most 1e6); NaN if one is NaN, 0 if none."""
-    limit = np.float32(1e6)
-    total, count = np.float32(0.0), np.float32(0.0)
-    for i in range(llr.shape[0]):
-        size = abs(llr[i])
-        total += limit if size > limit else size
-        count += np.float32(0.0) if size == np.float32(0.0) else np.float32(1.0)
-    return total / max(count, np.float32(1.0))
-
-
-@njit(cache=True, nogil=True)
-def quantise(llr, scale, limit, out):
-    """out[N] = llr float32[N] times scale, rounded, at most `limit` in magnitude."""
-    half = np.float32(0.5)
-    for i in range(llr.shape[0]):
-        out[i] = np.int32(np.floor(min(max(llr[i] * scale, -limit), limit) + half))
-
-
-@njit(cache=True, nogil=True)
-def place(values, group, word, rotation, column):
-    """Write one column (Z integers) of code word `word` of `group` into the doubled, rotated `column`."""
-    at, source = word, rotation
-    while at < column.shape[0]:
-        count = min(values.shape[0] - source, (column.shape[0] - at + group - 1) // group)
-        piece = values[source : source + count]
-        if group == 1:
-            target = column[at : at + count]
-            for k in range(count):
-                target[k] = piece[k]
-        else:
-            for k in range(count):
-                column[at + k * group] = piece[k]
-        at += count * group
-        source = 0
-
-
-@njit(cache=True, nogil=True)
-def load_group(llr, first, count, group, fillers, scales, last_shift, lifting_size, quantised, app):
-    """Beliefs `app` [columns * stride] of the code words first .. first + count - 1; False if an LLR is NaN.
-
-    Args:
-        fillers: int64[2], first and last-plus-one known bit, counted from column 0.
-        scales: float32[3]: integer that a code word's mean |llr| becomes; largest channel value; known bit.
-        quantised: [columns * Z], type of app, scratch.
-    """
-    stride = app.shape[0] // last_shift.shape[0]
-    received = quantised.shape[0] - 2 * lifting_size
-    valid = True
-    for i in range(app.shape[0]):
-        app[i] = 0
-    for word in range(count):
-        soft = llr[first + word]
-        mean = mean_transmitted(soft)
-        valid = valid and mean == mean
-        for i in range(2 * lifting_size):
-            quantised[i] = 0
-        scale = scales[0] / max(mean, np.float32(1e-30))
-        quantise(soft[:received], scale, scales[1], quantised[2 * lifting_size :])
-        for i in range(fillers[0], fillers[1]):
-            quantised[i] = np.int32(scales[2])
-        for c in range(last_shift.shape[0]):
-            values = quantised[c * lifting_size : (c + 1) * lifting_size]
-            place(values, group, word, last_shift[c], app[c * stride : (c + 1) * stride])
-    return valid
-
-
-@njit(cache=True, nogil=True)
-def hard_decisions(app, stride, last_shift, lifting_size, group, word, out):
-    """Signs of the beliefs of one code word of the group, unrotated, into out uint8[num_bits]."""
-    for begin in range(0, out.shape[0], lifting_size):
-        c = begin // lifting_size
-        count = min(lifting_size, out.shape[0] - begin)
-        at = c * stride + ((lifting_size - last_shift[c]) % lifting_size) * group + word
-        target, source = out[begin : begin + count], app[at : at + count * group]
-        if group == 1:
-            for k in range(count):
-                target[k] = source[k] < 0
-        else:
-            for k in range(count):
-                target[k] = source[k * group] < 0
 
 
 @njit(cache=True, nogil=True)

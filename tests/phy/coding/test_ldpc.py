@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from phy.coding import ldpc, ldpc_kernels
+from phy.coding import ldpc, ldpc_kernels, ldpc_soft
 from phy.coding.ldpc import LdpcCode, decode, encode
 from phy.coding.ldpc_rate import encode_matched, recover, rows_used
 from phy.coding.ldpc_tables import LIFTING_SIZES, base_graph, lifting_set
@@ -272,11 +272,11 @@ def test_code_words_equal_sionna():
 def run_kernel(kernel, soft, code, kind, group, num_rows):
     plan = ldpc.schedule(code.base_graph, code.lifting_size, num_rows)
     out, used = np.zeros((len(soft), code.num_bits), np.uint8), np.zeros(len(soft), np.int32)
-    size = ldpc_kernels.memory_size(code.lifting_size, group, plan.edges.shape[1], len(plan.last_shift))
+    size = ldpc_soft.memory_size(code.lifting_size, group, plan.edges.shape[1], len(plan.last_shift))
     shape = np.array([code.lifting_size, group, code.num_bits, code.num_systematic])
     scales, memory = np.array(ldpc._SCALES[kind], np.float32), np.zeros(size, kind)
     assert kernel(soft, shape, plan.row_start, plan.edges, plan.last_shift, 3, scales, memory, out, used)
-    padded, stride = ldpc_kernels.padded_lanes(code.lifting_size * group)
+    padded, stride = ldpc_soft.padded_lanes(code.lifting_size * group)
     return out, used, memory[: plan.edges.shape[1] * padded + len(plan.last_shift) * stride]
 
 
@@ -299,10 +299,10 @@ def test_small_kernels_equal_py_func():
     rng = np.random.default_rng(14)
     soft = (5 * rng.standard_normal(50)).astype(np.float32)
     soft[rng.integers(0, 50, 10)] = 0
-    mean = ldpc_kernels.mean_transmitted
+    mean = ldpc_soft.mean_transmitted
     assert mean(soft) == pytest.approx(mean.py_func(soft), rel=1e-6)
     a, b = np.zeros(50, np.int8), np.zeros(50, np.int8)
-    for kernel, out in ((ldpc_kernels.quantise, a), (ldpc_kernels.quantise.py_func, b)):
+    for kernel, out in ((ldpc_soft.quantise, a), (ldpc_soft.quantise.py_func, b)):
         kernel(soft, np.float32(7.3), np.float32(63), out)
     assert (a == b).all()
     graph, z = base_graph(2), 8
