@@ -216,8 +216,8 @@ def ldpc_peers(rng: np.random.Generator, eb_n0_db: float | None) -> list[Peer]:
         return lambda: ldpc.decode(recover(llr, code), code, ITERATIONS, rows, metric).bits
 
     peers = [
-        Peer("int8", size, ours("int8"), bits),
         Peer("int16", size, ours("int16"), bits),
+        Peer("int8", size, ours("int8"), bits),
         Peer("numpy", size, lambda: numpy_ldpc(recover(llr, code), code, rows), bits),
     ]
     try:

@@ -8,7 +8,7 @@ Z or 50 Z bits that `ldpc_rate` sends from. Bits are uint8, LLRs float32 with po
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
@@ -37,7 +37,7 @@ class LdpcCode(Checked):
                 "num_bits", f"must be <= {MAX_BLOCK_BITS[self.base_graph]} on base graph {self.base_graph}"
             )
 
-    @property
+    @cached_property
     def lifting_size(self) -> int:
         """Z: the least lifting size whose K_b Z holds the block; K_b as in TS 38.212 5.2.2."""
         if self.base_graph == 1:
@@ -53,12 +53,12 @@ class LdpcCode(Checked):
         """The base graph's edges."""
         return base_graph(self.base_graph)
 
-    @property
+    @cached_property
     def num_systematic(self) -> int:
         """K: block bits and fillers."""
         return self.graph.num_info_cols * self.lifting_size
 
-    @property
+    @cached_property
     def buffer_size(self) -> int:
         """N: bits of the circular buffer (K, its fillers and the parity bits, less the first 2 Z)."""
         return (self.graph.num_cols - 2) * self.lifting_size
@@ -142,6 +142,15 @@ def schedule(graph_number: int, lifting_size: int, num_rows: int) -> Schedule:
     return Schedule(row_start, edges, last)
 
 
+def _checked_rows(code: LdpcCode, num_rows: int | None) -> int:
+    """Rows to use; the first four belong together and are always needed."""
+    if num_rows is None:
+        return code.graph.num_rows
+    if not 4 <= num_rows <= code.graph.num_rows:
+        raise ParameterError(f"num_rows = {num_rows}: must be in [4, {code.graph.num_rows}]")
+    return num_rows
+
+
 def encode(bits: Bits, code: LdpcCode, num_rows: int | None = None) -> Bits:
     """Circular buffers of code blocks.
 
@@ -157,7 +166,7 @@ def encode(bits: Bits, code: LdpcCode, num_rows: int | None = None) -> Bits:
     if rows.ndim != 2 or rows.shape[1] != code.num_bits:
         raise ParameterError(f"bits.shape = {np.shape(bits)}: must be (blocks, {code.num_bits})")
     graph, z = code.graph, code.lifting_size
-    num_rows = graph.num_rows if num_rows is None else num_rows
+    num_rows = _checked_rows(code, num_rows)
     row_start = graph.row_start[: num_rows + 1]
     words = np.zeros((len(rows), (graph.num_info_cols + num_rows) * z), dtype=np.uint8)
     words[:, : code.num_bits] = rows
@@ -184,7 +193,7 @@ def decode(
     code: LdpcCode,
     max_iterations: int = 20,
     num_rows: int | None = None,
-    metric: str = "int8",
+    metric: str = "int16",
 ) -> Decoded:
     """Layered normalised min-sum (factor 3/4) with early stopping when all parity checks hold.
 
@@ -195,7 +204,8 @@ def decode(
         code: base graph and block length.
         max_iterations: passes over all rows.
         num_rows: rows of the base graph to use (`LdpcCode.rows_for`); all if None.
-        metric: "int8" or "int16" (half as fast; tells what 8 bits lose).
+        metric: "int16", or "int8": 1.3 times as fast and as good where all LLRs are of one strength (AWGN),
+            but 8 bits do not span a faded block: at rate 3/4 with fading from bit to bit they cost 0.6 dB.
     """
     rows = np.ascontiguousarray(llr, dtype=np.float32)
     if rows.ndim != 2 or rows.shape[1] != code.buffer_size:
@@ -205,7 +215,8 @@ def decode(
     if max_iterations < 1:
         raise ParameterError(f"max_iterations = {max_iterations}: must be >= 1")
     z = code.lifting_size
-    plan = schedule(code.base_graph, z, code.graph.num_rows if num_rows is None else num_rows)
+    num_rows = _checked_rows(code, num_rows)
+    plan = schedule(code.base_graph, z, num_rows)
     group = group_size(z, len(rows))
     out = np.empty((len(rows), code.num_bits), dtype=np.uint8)
     used = np.empty(len(rows), dtype=np.int32)

@@ -45,6 +45,7 @@ def positions(code: LdpcCode, num_coded: int, rv: int = 0, bits_per_symbol: int 
     return sent
 
 
+@lru_cache(maxsize=512)
 def rows_used(code: LdpcCode, num_coded: int, rv: int = 0) -> int:
     """Rows of the base graph that one transmission reaches; after several, decode with the largest."""
     return code.rows_for(int(positions(code, num_coded, rv).max()) + 1)

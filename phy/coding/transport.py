@@ -144,7 +144,7 @@ def decode_transport(
     block: TransportBlock,
     max_iterations: int = 20,
     num_rows: int | None = None,
-    metric: str = "int8",
+    metric: str = "int16",
 ) -> Received:
     """Decode soft buffers float32[B, C, N] (of one transmission or of several combined, see `harq`).
 

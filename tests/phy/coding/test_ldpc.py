@@ -172,7 +172,7 @@ def test_scale_and_infinite_llrs():
         decode(np.full_like(soft, np.nan), code)
 
 
-def block_error_rate(code, num_coded, eb_n0_db, num_blocks, seed, iterations=20, metric="int8"):
+def block_error_rate(code, num_coded, eb_n0_db, num_blocks, seed, iterations=20, metric="int16"):
     rng = np.random.default_rng(seed)
     es_n0_db = eb_n0_db + 10 * np.log10(code.num_bits / num_coded)
     errors = 0
@@ -216,6 +216,21 @@ def test_eight_bits_lose_nothing_visible():
     fine, coarse = (block_error_rate(code, 2000, 1.3, 1000, 10, metric=m) for m in ("int16", "int8"))
     assert 0.05 < fine < 0.25
     assert abs(coarse - fine) < 3.3 * np.sqrt(2 * fine / 1000)
+
+
+def test_eight_bits_do_not_span_a_faded_block():
+    """Independent Rayleigh fading of every bit, rate 3/4, mean Es/N0 5.6 dB: why 16 bits are the default.
+
+    Measured with 2000 blocks: BLER 0.043 with 16 bits, 0.36 with 8.
+    """
+    rng, code = np.random.default_rng(15), LdpcCode(1, 1000)
+    bits = rng.integers(0, 2, (500, 1000), dtype=np.uint8)
+    coded = encode_matched(bits, code, 1333)
+    es, h = 10**0.56, np.sqrt(rng.exponential(size=coded.shape))
+    received = np.sqrt(es) * h * (1.0 - 2.0 * coded) + np.sqrt(0.5) * rng.standard_normal(coded.shape)
+    soft = recover(4 * np.sqrt(es) * h * received, code)
+    lost = {m: (decode(soft, code, metric=m).bits != bits).any(axis=1).mean() for m in ("int16", "int8")}
+    assert lost["int16"] < 0.09 < 0.25 < lost["int8"]
 
 
 @pytest.mark.slow
@@ -325,5 +340,7 @@ def test_errors_are_one_line():
         decode(np.zeros((1, 99)), code)
     with pytest.raises(ParameterError, match="max_iterations = 0"):
         decode(np.zeros((1, code.buffer_size)), code, 0)
+    with pytest.raises(ParameterError, match=r"num_rows = 3: must be in \[4, 42\]"):
+        encode(np.zeros((1, 100), np.uint8), code, 3)
     with pytest.raises(ParameterError, match="metric = 'float'"):
         decode(np.zeros((1, code.buffer_size)), code, metric="float")
