@@ -35,6 +35,9 @@ LANE_PREFIX = np.uint64(3)  # noise on the samples of the cyclic prefix
 LANE_PILOT = np.uint64(4)  # noise of pilot resource elements
 LANE_GUARD = np.uint64(5)  # noise of subcarriers without data
 LANE_PAYLOAD = np.uint64(6)  # random bits of measurements
+LANE_PILOT_SYMBOLS = np.uint64(7)  # which QPSK point a pilot is
+LANE_PILOT_GUARD = np.uint64(8)  # as LANE_GUARD, in pilot symbols
+LANE_PILOT_PREFIX = np.uint64(9)  # as LANE_PREFIX, in pilot symbols
 LANE_ANTENNA = np.uint64(1 << 16)  # + antenna index: noise orthogonal to the combiner
 
 _TWO_M32 = np.float32(2.0**-32)

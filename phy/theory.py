@@ -202,3 +202,14 @@ def capacity_rician(snr: ArrayLike, k_factor: float, branches: int = 1) -> np.nd
 def binomial_z(errors: int, trials: int, probability: float) -> float:
     """Normal score of an error count against its binomial law."""
     return (errors - trials * probability) / math.sqrt(trials * probability * (1.0 - probability))
+
+
+def ber_qpsk_estimated(snr: ArrayLike, error_var: ArrayLike) -> np.ndarray:
+    """BER of QPSK over Rayleigh fading when the receiver decides with h + e, e ~ CN(0, error_var)
+    independent.
+
+    Estimate and received symbol are jointly Gaussian with correlation r = 1 / sqrt((1 + 1/snr)(1 +
+    error_var)); BER = 1/2 (1 - r / sqrt(2 - r^2)) (Proakis, Digital Communications, appendix B, one branch).
+    """
+    r2 = 1.0 / ((1.0 + 1.0 / np.asarray(snr, np.float64)) * (1.0 + np.asarray(error_var, np.float64)))
+    return 0.5 * (1.0 - np.sqrt(r2 / (2.0 - r2)))

@@ -1,14 +1,15 @@
 """The link at level `waveform`: the same bursts as samples, every antenna formed explicitly.
 
 IFFT, cyclic prefix, tapped delay line, noise on every sample, FFT, maximum-ratio combining, one-tap
-equaliser, slicer. The noise of a resource element is the noise of level `bit` (same keys): with u = h/|h|
-over the antennas, the noise vector is u n + (I - u u^H) w, where n is the collapsed sample of `phy.link` and
-w is drawn per antenna, so it is white with n0 per antenna and the combiner output u^H y carries exactly n. It
-is brought to the time domain by a unitary IFFT; the noise on the prefix samples is drawn separately. With a
-channel no longer than the prefix the decisions therefore equal those of level `bit` up to rounding.
+equaliser, slicer. The noise of a resource element is the noise of level `bit` (same keys, see
+`phy.frame.element_noise`), brought to the time domain by a unitary IFFT; the noise on the prefix samples is
+drawn separately. With a channel no longer than the prefix and perfect channel knowledge the decisions
+therefore equal those of level `bit` up to rounding; a longer one lets a symbol, and a packet, disturb the
+next.
 
-Bursts that share key and slot are packets of one user in one slot: they share one frame of OFDM symbols, so a
-channel longer than the prefix lets one packet disturb the next.
+With an `Estimator` the pilot symbols are sent as well, at their places in the frame, and the receiver
+combines with what it estimates from them; `phy.estimation.transmit_bit_estimated` is the same without
+samples.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.fft
 
-from phy.bursts import Bursts, Received, burst_bits, check_bursts, snr_to_db
+from phy.bursts import Bursts, Received, check_bursts, snr_to_db
 from phy.channel import frequency_response
-from phy.modulation import demap_hard, map_bits
+from phy.estimation import Estimator, check_pilots, estimate_frames, frame_of, pilot_noise, pilots
+from phy.frame import Frame, decide, element_noise, frames
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
-from phy.philox import LANE_ANTENNA, LANE_GUARD, LANE_PREFIX, LANE_RE_NOISE, complex_normals
+from phy.philox import LANE_GUARD, LANE_PILOT_GUARD, LANE_PILOT_PREFIX, LANE_PREFIX, complex_normals
 
 
 def transmit_waveform(
@@ -30,8 +32,9 @@ def transmit_waveform(
     taps: np.ndarray,
     num_subcarriers: np.ndarray | None = None,
     first_subcarrier: np.ndarray | None = None,
+    estimator: Estimator | None = None,
 ) -> Received:
-    """Hard decisions of level `waveform` with perfect channel knowledge (`bursts.h`).
+    """Hard decisions of level `waveform`.
 
     Args:
         bursts: as for `transmit_bit`; h must be the `response` of the taps (F = 1 with one tap: flat).
@@ -40,8 +43,9 @@ def transmit_waveform(
         num_subcarriers: int64[B], width of each burst; default `bursts.num_subcarriers`.
         first_subcarrier: int64[B], lowest subcarrier of each burst, counted from the lower edge of the
             carrier (FFT bin -fft_size/2); default centres each burst.
+        estimator: how the receiver learns the channel from the pilots; None: it knows `bursts.h`.
 
-    Returns: as `transmit_bit`.
+    Returns: as `transmit_bit` (snr_db is that of the true channel).
     """
     check_bursts(bursts)
     b = bursts
@@ -49,28 +53,26 @@ def transmit_waveform(
         raise ParameterError(
             f"taps of shape {taps.shape}: must be ({b.h.shape[0]}, {b.h.shape[1]}, L), 1 <= L <= fft_size"
         )
+    if estimator is not None:
+        check_pilots(ofdm)
     widths = b.num_subcarriers if num_subcarriers is None else num_subcarriers
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
     snr = np.full(b.size, np.inf)
-    frames: dict[tuple[int, int], list[int]] = {}
-    for i in range(b.size):
-        if b.num_bits[i]:
-            frames.setdefault((int(b.key[i]), int(b.slot[i])), []).append(i)
-    for members in frames.values():
-        lead = members[0]
-        for i in members[1:]:
-            if widths[i] != widths[lead] or not np.array_equal(b.h[i], b.h[lead]):
-                raise ParameterError(f"Bursts.h[{i}]: bursts of one key and slot must share their channel")
-        used = _bins(
+    for frame in frames(b, widths):
+        lead = frame.members[0]
+        if b.h.shape[2] == 1 and widths[lead] > 1 and taps.shape[2] > 1:
+            raise ParameterError(f"Bursts.h has 1 subcarrier: must have {widths[lead]} with several taps")
+        bins = _bins(
             ofdm, int(widths[lead]), None if first_subcarrier is None else int(first_subcarrier[lead])
         )
-        h = b.h[lead, :, : used.size]
-        if h.shape[1] != used.size:
-            if h.shape[1] != 1 or taps.shape[2] != 1:
-                raise ParameterError(f"Bursts.h[{lead}] has {h.shape[1]} subcarriers: must have {used.size}")
-            h = np.repeat(h, used.size, axis=1)
-        _transmit_frame(b, members, ofdm, taps[lead], h, used, received, errors, snr)
+        if estimator is None:
+            noise = _frame_noise(ofdm, frame.h, bins, b.n0, frame.key, frame.slot, frame.first, frame.last)
+            y = _through_samples(ofdm, frame.grid, taps[lead], bins, noise)
+            known = frame.h[None]
+        else:
+            y, known = _with_pilots(b.n0, frame, ofdm, taps[lead], bins, estimator)
+        decide(b, frame, y, known, received, errors, snr)
     return Received(received, errors, snr_to_db(snr))
 
 
@@ -101,81 +103,72 @@ def response(
     return out
 
 
-def _transmit_frame(
-    b: Bursts,
-    members: list[int],
-    ofdm: Ofdm,
-    taps: np.ndarray,
-    h: np.ndarray,
-    bins: np.ndarray,
-    received: np.ndarray,
-    errors: np.ndarray,
-    snr: np.ndarray,
-) -> None:
-    """All bursts of one user in one slot; writes their entries of the three outputs."""
-    lead = members[0]
-    num = b.num_symbols()
-    width = bins.size
-    first = min(int(b.first_symbol[i]) // width for i in members)
-    last = max(-(-int(b.first_symbol[i] + num[i]) // width) for i in members)
-    grid = np.zeros((last - first) * width, np.complex64)
-    sent: dict[int, np.ndarray] = {}
-    for i in members:
-        m = int(b.bits_per_symbol[i])
-        sent[i] = burst_bits(b, i, pad=True)
-        at = int(b.first_symbol[i]) - first * width
-        grid[at : at + int(num[i])] = np.sqrt(b.es[i]) * map_bits(sent[i], m)
-    key, slot = int(b.key[lead]), int(b.slot[lead])
-    noise = _frame_noise(ofdm, h, bins, b.n0, key, slot, first, last)
-    y = _through_samples(ofdm, grid.reshape(-1, width), taps, bins, noise)
-    gain = np.sqrt((np.abs(h) ** 2).sum(axis=0))
-    combined = np.einsum("rf,srf->sf", np.conj(h), y).reshape(-1)
-    power = np.tile(gain**2, last - first)
-    for i in members:
-        at = int(b.first_symbol[i]) - first * width
-        part = slice(at, at + int(num[i]))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.nan_to_num(combined[part] / (power[part] * np.sqrt(b.es[i])))
-        decided = demap_hard(z, int(b.bits_per_symbol[i]))
-        n, o = int(b.num_bits[i]), int(b.offset[i])
-        whole = np.unpackbits(received[o : o + (n + 7) // 8])
-        errors[i] = np.count_nonzero(whole[:n] != decided[:n])
-        whole[:n] = decided[:n]
-        received[o : o + (n + 7) // 8] = np.packbits(whole)
-        snr[i] = b.es[i] * power[part].mean() / b.n0 if b.n0 > 0.0 else np.inf
+def _with_pilots(
+    n0: float, frame: Frame, ofdm: Ofdm, taps: np.ndarray, bins: np.ndarray, estimator: Estimator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Data and pilot symbols in their order in time; what the data symbols see and the estimate for each of
+    them.
+
+    Returns: complex64[S, R, F] twice.
+    """
+    numbers = frame_of(ofdm, frame.first, frame.last)
+    sent = pilots(ofdm, estimator, frame, numbers)
+    noise = _frame_noise(ofdm, frame.h, bins, n0, frame.key, frame.slot, frame.first, frame.last)
+    ants = taps.shape[0]
+    order: list[int] = []  # rows of (data, then pilots) in time
+    per_frame = ofdm.symbols_per_frame - ofdm.pilot_symbols_per_frame
+    row = frame.grid.shape[0]
+    for number in range(int(numbers[0]), int(numbers[-1]) + 1):
+        data = number * per_frame
+        for position in range(ofdm.symbols_per_frame):
+            if ofdm.is_pilot(position):
+                order.append(row)
+                row += 1
+            else:
+                if frame.first <= data < frame.last:
+                    order.append(data - frame.first)
+                data += 1
+    first_pilot = int(numbers[0]) * ofdm.pilot_symbols_per_frame
+    spectrum = _guard(ofdm, LANE_PILOT_GUARD, frame.key, frame.slot, ants, first_pilot, sent.shape[0])
+    spectrum[:, :, bins] = pilot_noise(frame, first_pilot, sent.shape[0], ants)
+    more = _samples(ofdm, spectrum, LANE_PILOT_PREFIX, n0, frame.key, frame.slot, first_pilot)
+    grid = np.concatenate([frame.grid, np.float32(np.sqrt(frame.es)) * sent])
+    y = np.empty((len(order), ants, bins.size), np.complex64)
+    y[order] = _through_samples(ofdm, grid[order], taps, bins, np.concatenate([noise, more])[order])
+    num = frame.grid.shape[0]
+    return y[:num], estimate_frames(estimator, ofdm, frame, numbers, y[num:], sent, n0)
 
 
 def _frame_noise(
     ofdm: Ofdm, h: np.ndarray, bins: np.ndarray, n0: float, key: int, slot: int, first: int, last: int
 ) -> np.ndarray:
-    """Noise samples of OFDM symbols first .. last - 1 on every antenna, prefix included.
+    """Noise samples of data symbols first .. last - 1 on every antenna, prefix included.
 
     Returns: complex64[last - first, R, cp_len + fft_size], white, n0 per sample.
     """
-    num, width, ants = last - first, bins.size, h.shape[0]
-    scale = np.float32(np.sqrt(n0 / 2.0))
-    collapsed = complex_normals(key, slot, int(LANE_RE_NOISE), first * width, num * width).reshape(
-        num, 1, width
-    )
-    norm = np.sqrt((np.abs(h) ** 2).sum(axis=0))
-    u = np.where(norm > 0.0, h / np.where(norm > 0.0, norm, 1.0), (np.arange(ants) == 0)[:, None])
-    w = np.stack(
-        [complex_normals(key, slot, int(LANE_ANTENNA) + r, first * width, num * width) for r in range(ants)]
-    )
-    w = w.reshape(ants, num, width).transpose(1, 0, 2)
-    w = w - u * np.einsum("rf,srf->sf", np.conj(u), w)[:, None, :]
-    spectrum = np.empty((num, ants, ofdm.fft_size), np.complex64)
+    spectrum = _guard(ofdm, LANE_GUARD, key, slot, h.shape[0], first, last - first)
+    spectrum[:, :, bins] = element_noise(h, 2.0, key, slot, first, last)
+    return _samples(ofdm, spectrum, LANE_PREFIX, n0, key, slot, first)
+
+
+def _guard(ofdm: Ofdm, lane: np.uint64, key: int, slot: int, ants: int, first: int, num: int) -> np.ndarray:
+    """Noise for all bins of `num` symbols from `first` on, complex64[num, ants, fft_size], CN(0, 2)."""
     size = ants * ofdm.fft_size
-    spectrum[:] = complex_normals(key, slot, int(LANE_GUARD), first * size, num * size).reshape(
-        spectrum.shape
-    )
-    spectrum[:, :, bins] = u * collapsed + w
+    z = complex_normals(key, slot, int(lane), first * size, num * size)
+    return z.reshape(num, ants, ofdm.fft_size)
+
+
+def _samples(
+    ofdm: Ofdm, spectrum: np.ndarray, lane: np.uint64, n0: float, key: int, slot: int, first: int
+) -> np.ndarray:
+    """Noise spectrum CN(0, 2) to samples of energy n0, with a prefix drawn from `lane`."""
+    num, ants, _ = spectrum.shape
     out = np.empty((num, ants, ofdm.cp_len + ofdm.fft_size), np.complex64)
     out[:, :, ofdm.cp_len :] = scipy.fft.ifft(spectrum, axis=-1, norm="ortho")
     size = ants * ofdm.cp_len
-    prefix = complex_normals(key, slot, int(LANE_PREFIX), first * size, num * size)
+    prefix = complex_normals(key, slot, int(lane), first * size, num * size)
     out[:, :, : ofdm.cp_len] = prefix.reshape(num, ants, ofdm.cp_len)
-    return out * scale
+    return out * np.float32(np.sqrt(n0 / 2.0))
 
 
 def _through_samples(

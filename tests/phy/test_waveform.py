@@ -119,5 +119,5 @@ def test_bad_input_is_named(make_bursts):
         h[1] *= 2
         transmit_waveform(Bursts(**{**vars(bursts), "h": h}), ofdm, taps)
     flat = Bursts(**{**vars(bursts), "h": bursts.h[:, :, :1].copy(), "num_subcarriers": np.ones(6, np.int64)})
-    with pytest.raises(ParameterError, match="has 1 subcarriers: must have 48"):
+    with pytest.raises(ParameterError, match="has 1 subcarrier: must have 48"):
         transmit_waveform(flat, ofdm, taps, np.full(6, 48))
