@@ -5,6 +5,8 @@ print.
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,17 +124,19 @@ def test_the_wall_can_fall(name, code, rule):
     assert len(rule(name, ast.parse(code))) >= 1
 
 
-def test_torch_loads_only_when_chosen():
-    """The default run needs no torch: no module of the simulator outside agents and codecs imports it at the
-    top.
+def test_the_default_run_needs_no_torch():
+    """A run of the default scenario on the embedded banks loads neither torch nor anything else that is
+    optional.
     """
-    for path in SOURCES:
-        name = name_of(path)
-        if name.startswith(("netsim/semantics/network", "netsim/semantics/train")):
-            continue
-        tops = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        modules = [m for node in tops for m, _ in imports(ast.Module(body=[node], type_ignores=[]))]
-        assert not any(m == "torch" or m.startswith("torch.") for m in modules), name
+    code = (
+        "import sys\n"
+        "from netsim import params, simulate\n"
+        "from netsim.systems.toscn import Toscn\n"
+        "simulate.run_in_memory(params.override(Toscn(), {'slots': 1, 'semantics.data': 'embedded'}))\n"
+        "print([name for name in ('torch', 'matplotlib', 'commpy', 'PIL', 'rich') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.py")), ids=lambda path: path.name)
