@@ -68,4 +68,21 @@ def _cell(cell) -> str:
     )
 
 
-FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {"toscn-policies": _toscn_policies}
+def _phy_ber(episodes: int | None, jobs: int, out: Path) -> None:
+    from netsim.figures import phy_ber as figure
+
+    if episodes is not None or jobs != 1:
+        raise ParameterError("figure phy-ber: has no episodes and runs in one process")
+    with _progress("phy-ber") as advance:
+        found = figure.points(advance)
+    out.mkdir(parents=True, exist_ok=True)
+    figure.write_csv(found, out / "phy-ber.csv")
+    figure.draw(found, out / "phy-ber.png")
+    inside = sum(p.low <= p.theory <= p.high for p in found)
+    print(f"{inside} of {len(found)} 95 % intervals hold the closed form; {out}/phy-ber.csv, .png")
+
+
+FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {
+    "phy-ber": _phy_ber,
+    "toscn-policies": _toscn_policies,
+}
