@@ -157,3 +157,33 @@ def frequency_response(taps: np.ndarray, fft_size: int, bins: np.ndarray) -> np.
     l = np.arange(taps.shape[-1])
     steering = np.exp(-2j * np.pi * np.outer(l, np.asarray(bins)) / fft_size)
     return taps @ steering
+
+
+def exponential_correlation(num_ant: int, rho: complex) -> np.ndarray:
+    """Correlation matrix of a linear array, R[i, j] = rho^(j-i) for j >= i, Hermitian (Loyka 2001).
+
+    Args:
+        rho: correlation of neighbours, |rho| < 1.
+
+    Returns: complex128[num_ant, num_ant], unit diagonal.
+    """
+    if not abs(rho) < 1.0:
+        raise ParameterError(f"rho = {rho}: must have modulus < 1")
+    distance = np.subtract.outer(np.arange(num_ant), np.arange(num_ant))
+    upper = np.power(complex(rho), np.abs(distance))
+    return np.where(distance <= 0, upper, np.conj(upper))
+
+
+def correlate(scatter: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Give independent CN(0, 1) entries of the last axis the covariance E[h h^H] = correlation.
+
+    Args:
+        scatter: complex[..., M]; correlation: Hermitian, positive semidefinite, complex[M, M], unit diagonal.
+
+    For both ends of a link (Kronecker model) apply it to either axis in turn.
+    """
+    value, vector = np.linalg.eigh(correlation)
+    if value[0] < -1e-9 or not np.allclose(np.diag(correlation), 1.0):
+        raise ParameterError("correlation: must be positive semidefinite with unit diagonal")
+    root = vector * np.sqrt(np.maximum(value, 0.0))
+    return scatter @ root.T

@@ -213,3 +213,20 @@ def ber_qpsk_estimated(snr: ArrayLike, error_var: ArrayLike) -> np.ndarray:
     """
     r2 = 1.0 / ((1.0 + 1.0 / np.asarray(snr, np.float64)) * (1.0 + np.asarray(error_var, np.float64)))
     return 0.5 * (1.0 - np.sqrt(r2 / (2.0 - r2)))
+
+
+def correlated_mgf(snr: ArrayLike, correlation: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """MGF of the SNR after MRC of correlated Rayleigh branches: product of 1 / (1 + s snr lambda_i).
+
+    lambda_i are the eigenvalues of the branches' correlation matrix (Simon and Alouini, ch. 9.7).
+    """
+    g = np.asarray(snr, np.float64)[..., None]
+    eigenvalues = np.linalg.eigvalsh(correlation)
+
+    def mgf(s: np.ndarray) -> np.ndarray:
+        out = np.ones_like(s * g)
+        for value in eigenvalues:
+            out = out / (1.0 + s * g * value)
+        return out
+
+    return mgf

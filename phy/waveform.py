@@ -14,6 +14,8 @@ samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.fft
 
@@ -33,6 +35,7 @@ def transmit_waveform(
     num_subcarriers: np.ndarray | None = None,
     first_subcarrier: np.ndarray | None = None,
     estimator: Estimator | None = None,
+    subchannels: Sequence[np.ndarray] | None = None,
 ) -> Received:
     """Hard decisions of level `waveform`.
 
@@ -44,6 +47,8 @@ def transmit_waveform(
         first_subcarrier: int64[B], lowest subcarrier of each burst, counted from the lower edge of the
             carrier (FFT bin -fft_size/2); default centres each burst.
         estimator: how the receiver learns the channel from the pilots; None: it knows `bursts.h`.
+        subchannels: FFT bins of each burst, any set of its width (`phy.grid`), instead of first_subcarrier; h
+            must be the response there.
 
     Returns: as `transmit_bit` (snr_db is that of the true channel).
     """
@@ -63,9 +68,10 @@ def transmit_waveform(
         lead = frame.members[0]
         if b.h.shape[2] == 1 and widths[lead] > 1 and taps.shape[2] > 1:
             raise ParameterError(f"Bursts.h has 1 subcarrier: must have {widths[lead]} with several taps")
-        bins = _bins(
-            ofdm, int(widths[lead]), None if first_subcarrier is None else int(first_subcarrier[lead])
-        )
+        first = None if first_subcarrier is None else int(first_subcarrier[lead])
+        bins = _bins(ofdm, int(widths[lead]), first) if subchannels is None else subchannels[lead]
+        if bins.shape != (widths[lead],):
+            raise ParameterError(f"subchannels[{lead}] has {bins.size} bins: must have {widths[lead]}")
         if estimator is None:
             noise = _frame_noise(ofdm, frame.h, bins, b.n0, frame.key, frame.slot, frame.first, frame.last)
             y = _through_samples(ofdm, frame.grid, taps[lead], bins, noise)
