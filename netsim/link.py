@@ -50,6 +50,18 @@ class Radio(Checked):
         meaning="scramble codewords so that symbols are equiprobable; feature bytes are mostly zeros",
         source="TS 38.211 6.3.1.1",
     )
+    errors: str = parameter(
+        "noise",
+        meaning="level bit: noise on every symbol, or the same law of errors injected into the payload",
+        source="perf.md 4: injection is exact",
+        rule=one_of("noise", "injection"),
+    )
+    channel_knowledge: str = parameter(
+        "perfect",
+        meaning="receiver of levels bit and waveform: perfect, or estimated from pilots by ls or lmmse",
+        source="TS 38.211 6.4.1.1 (pilots)",
+        rule=one_of("perfect", "ls", "lmmse"),
+    )
     bandwidth_step_hz: float = parameter(
         1.0,
         meaning="granularity of a bandwidth grant at level paper",

@@ -9,13 +9,15 @@ from dataclasses import replace
 import numpy as np
 
 from netsim.engine import SECOND_NS
-from netsim.link import FLOOR_GUARD, Block, Grants, Radio, grant_snr_db
+from netsim.link import FLOOR_GUARD, Block, Grants, grant_snr_db
 from netsim.streams import Streams
+from netsim.systems.toscn import Toscn
 from netsim.world import World
 from phy.bursts import Bursts, Received
 from phy.channel import frequency_response
+from phy.estimation import Estimator, transmit_bit_estimated
+from phy.injection import transmit_injected
 from phy.link import transmit_bit
-from phy.ofdm import Ofdm
 from phy.scrambling import scramble
 from phy.table import BerTable, measure_ber_table, transmit_table
 from phy.waveform import transmit_waveform
@@ -31,8 +33,13 @@ class OfdmLink:
 
     carries_bits = True
 
-    def __init__(self, level: str, radio: Radio, ofdm: Ofdm, streams: Streams, num_ues: int) -> None:
+    def __init__(self, scenario: Toscn, streams: Streams) -> None:
+        level, radio, ofdm, num_ues = scenario.phy, scenario.radio, scenario.ofdm, scenario.cell.num_ues
         self.level, self.radio, self.ofdm = level, radio, ofdm
+        self.estimator: Estimator | None = None
+        if radio.channel_knowledge != "perfect":
+            powers = tuple(float(power) for power in scenario.fading.tap_powers())
+            self.estimator = Estimator(method=radio.channel_knowledge, tap_powers=powers)
         self.padding_bits = radio.bits_per_symbol - 1
         self._data_positions = [s for s in range(ofdm.symbols_per_frame) if not ofdm.is_pilot(s)]
         self._keys = np.array([streams.kernel_key(f"noise/ue{u}") for u in range(num_ues)], dtype=np.uint64)
@@ -94,6 +101,7 @@ class OfdmLink:
         costs time on top of that, the pilots whole symbols (SNR contract, docs/snr.md).
         """
         ue = np.array([block.ue for block in blocks], dtype=np.int64)
+        flat = world.taps.shape[2] == 1 and self.estimator is None
         subcarriers = self.num_subcarriers(grants.bandwidth_hz)
         # a device without subcarriers sends no block; 1 keeps its row well defined
         occupied_hz = np.maximum(subcarriers, 1) * self.ofdm.subcarrier_spacing_hz
@@ -106,23 +114,33 @@ class OfdmLink:
             offset=np.cumsum(lengths) - lengths,
             num_bits=np.array([block.num_bits for block in blocks], dtype=np.int64),
             bits_per_symbol=np.full(len(blocks), self.radio.bits_per_symbol, dtype=np.int64),
-            h=self._response(world.taps, subcarriers, lowest)[ue],
+            h=world.taps.astype(np.complex64)[ue]
+            if flat
+            else self._response(world.taps, subcarriers, lowest)[ue],
             es=es[ue],
             n0=self.radio.n0,
             first_symbol=np.array([block.first_symbol for block in blocks], dtype=np.int64),
             key=self._keys[ue],
             slot=np.full(len(blocks), slot, dtype=np.int64),
-            num_subcarriers=np.ones_like(ue) if world.taps.shape[2] == 1 else subcarriers[ue],
+            num_subcarriers=np.ones_like(ue) if flat else subcarriers[ue],
         )
-        if self.level == "waveform":
-            received = transmit_waveform(bursts, self.ofdm, world.taps[ue], subcarriers[ue], lowest[ue])
-        elif self.level == "table":
-            received = transmit_table(bursts, measured_table(self.radio.bits_per_symbol))
-        else:
-            received = transmit_bit(bursts)
+        received = self._through_the_channel(bursts, world.taps[ue], subcarriers[ue], lowest[ue])
         parts = np.split(received.payload, bursts.offset[1:])
         decided = [self._scrambled(block.ue, part) for block, part in zip(blocks, parts)]
         return replace(received, payload=np.concatenate(decided) if blocks else received.payload)
+
+    def _through_the_channel(
+        self, bursts: Bursts, taps: np.ndarray, widths: np.ndarray, lowest: np.ndarray
+    ) -> Received:
+        if self.level == "waveform":
+            return transmit_waveform(bursts, self.ofdm, taps, widths, lowest, self.estimator)
+        if self.level == "table":
+            return transmit_table(bursts, measured_table(self.radio.bits_per_symbol))
+        if self.estimator is not None:
+            return transmit_bit_estimated(bursts, self.ofdm, self.estimator)
+        if self.radio.errors == "injection":
+            return transmit_injected(bursts)
+        return transmit_bit(bursts)
 
     def _scrambled(self, ue: int, payload: np.ndarray) -> np.ndarray:
         """A device's codeword scrambled, or descrambled: the operation is its own inverse."""
@@ -132,8 +150,6 @@ class OfdmLink:
         """Frequency response of each device on its own subcarriers, complex64[ue, antenna, widest]; one tap:
         flat.
         """
-        if taps.shape[2] == 1:
-            return taps.astype(np.complex64)
         response = np.zeros((*taps.shape[:2], int(subcarriers.max(initial=1))), np.complex64)
         for ue, width in enumerate(subcarriers):
             if width:

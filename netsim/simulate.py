@@ -32,7 +32,7 @@ def make_link(scenario: Toscn, streams: Streams) -> Link:
         return PaperLink(scenario.radio)
     from netsim.link_ofdm import OfdmLink  # brings numba, which level `paper` does without
 
-    return OfdmLink(scenario.phy, scenario.radio, scenario.ofdm, streams, scenario.cell.num_ues)
+    return OfdmLink(scenario, streams)
 
 
 def make_task(scenario: Toscn, streams: Streams) -> Task:

@@ -119,6 +119,10 @@ class Toscn(Checked):
                 f"must be {physical} = {self.semantics.num_maps} maps x 49 x "
                 f"{self.semantics.feature_bits} bit at level {self.phy} (other sizes: --phy paper)",
             )
+        if self.radio.errors == "injection" and self.radio.channel_knowledge != "perfect":
+            raise self.radio.error("errors", "must be noise with an estimated channel")
+        if self.radio.channel_knowledge != "perfect" and self.ofdm.pilot_symbols_per_frame == 0:
+            raise self.ofdm.error("pilot_symbols_per_frame", "must be >= 1 for an estimated channel")
         subcarriers = self.ofdm.num_subcarriers(self.radio.bandwidth_hz)
         if not 0 < subcarriers <= self.ofdm.fft_size:
             raise self.radio.error(

@@ -12,6 +12,7 @@ from netsim import simulate
 from netsim.link import LEVELS, Block, Grants
 from netsim.streams import Streams
 from netsim.world import World
+from phy import theory
 
 SLOT_NS = 200_000_000
 CARRYING = LEVELS[1:]
@@ -198,3 +199,32 @@ def test_throughput_in_the_matching_case(bandwidth_hz, kept_maps):
     subcarriers = int(bandwidth_hz // 15e3)
     expected = int(0.2 * subcarriers * 4 * 14_000 * 12 / 14 / num_bits + 1e-9)
     assert len(link.completions_ns(bandwidth_hz, 0.03, 1e-8, num_bits, 10**9, SLOT_NS)) == expected
+
+
+def errors_at(level, snr_db, num_bytes=20_000, **assignments):
+    """(wrong bits, bits) of the six devices, every one at the same SNR per resource element."""
+    _, link, world = make(level, **{"radio.power_step_w": 1e-15, **assignments})
+    power = 10 ** (snr_db / 10) * 10**-20.4 * 495_000 / world.gain
+    blocks = blocks_of(6, packets=1, num_bytes=num_bytes)
+    received = link.transmit(0, Grants(np.zeros(6), np.full(6, 495_000.0), power), world, blocks)
+    return int(received.num_bit_errors.sum()), sum(block.num_bits for block in blocks)
+
+
+@pytest.mark.parametrize("snr_db", [4.0, 10.0, 16.0])
+def test_injection_has_the_law_of_the_noise(snr_db):
+    """Both kernels of level bit within 4 standard errors of the closed form (and so of each other)."""
+    expected = theory.ber_awgn(4, 10 ** (snr_db / 10))
+    for errors in ("noise", "injection"):
+        wrong, bits = errors_at("bit", snr_db, **{"radio.errors": errors})
+        assert abs(wrong - bits * expected) < 4 * np.sqrt(2 * bits * expected)
+
+
+@pytest.mark.parametrize("level", ["bit", "waveform"])
+def test_estimating_the_channel_costs_snr(level):
+    """LS from two pilot symbols of 14 per subcarrier is worse than perfect knowledge, LMMSE in between."""
+    taps = {"fading.num_taps": 4}
+    counts = {
+        method: errors_at(level, 12.0, num_bytes=6000, **taps, **{"radio.channel_knowledge": method})[0]
+        for method in ("perfect", "lmmse", "ls")
+    }
+    assert counts["perfect"] < counts["lmmse"] < counts["ls"] < 4 * counts["perfect"]
