@@ -195,7 +195,7 @@ def decode(
     num_rows: int | None = None,
     metric: str = "int16",
 ) -> Decoded:
-    """Layered normalised min-sum (factor 3/4) with early stopping when all parity checks hold.
+    """Layered normalised min-sum (factor 11/16) with early stopping when all parity checks hold.
 
     Args:
         llr: float32[B, N], N = code.buffer_size, the soft buffer: positive = bit 0, 0 where nothing was

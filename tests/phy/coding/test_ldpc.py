@@ -199,15 +199,15 @@ def normal_approximation(num_bits, num_coded, eb_n0_db):
 def test_waterfall():
     """Base graph 1, k = 1000, rate 1/2, 20 layered iterations, BPSK (= QPSK per bit) over AWGN.
 
-    Measured with 5000 blocks: BLER 0.50 at Eb/N0 1.0 dB, 0.22 at 1.2, 0.060 at 1.4, 0.011 at 1.6, 0.0014 at
-    1.8. So BLER 1e-2 falls at 1.62 dB, 0.9 dB from the best possible code of this size (0.69 dB by the normal
+    Measured with 5000 blocks: BLER 0.47 at Eb/N0 1.0 dB, 0.19 at 1.2, 0.046 at 1.4, 0.009 at 1.6, 0.0014 at
+    1.8. So BLER 1e-2 falls at 1.59 dB, 0.9 dB from the best possible code of this size (0.69 dB by the normal
     approximation). Sionna 2.2.0 (base graph 2, k = 1000, belief propagation): 0.215 at 1.2 dB and 0.0125 at
-    1.6 dB with 20 flooding iterations, 0.040 and 0.0025 with 40; ours on the same noise 0.168 and 0.0075.
+    1.6 dB with 20 flooding iterations, 0.040 and 0.0025 with 40; ours on the same noise 0.180 and 0.0075.
     """
     assert 0.008 < normal_approximation(1000, 2000, 0.69) < 0.012
     code = LdpcCode(1, 1000)
     # 99.9 % binomial intervals of 1000 blocks around the figures above
-    assert 0.17 < block_error_rate(code, 2000, 1.2, 1000, 8) < 0.27
+    assert 0.14 < block_error_rate(code, 2000, 1.2, 1000, 8) < 0.24
     assert block_error_rate(code, 2000, 1.8, 1000, 9) < 0.008
 
 
@@ -221,7 +221,7 @@ def test_eight_bits_lose_nothing_visible():
 def test_eight_bits_do_not_span_a_faded_block():
     """Independent Rayleigh fading of every bit, rate 3/4, mean Es/N0 5.6 dB: why 16 bits are the default.
 
-    Measured with 2000 blocks: BLER 0.043 with 16 bits, 0.36 with 8.
+    Measured with 2000 blocks: BLER 0.05 with 16 bits, 0.38 with 8.
     """
     rng, code = np.random.default_rng(15), LdpcCode(1, 1000)
     bits = rng.integers(0, 2, (500, 1000), dtype=np.uint8)
@@ -230,23 +230,24 @@ def test_eight_bits_do_not_span_a_faded_block():
     received = np.sqrt(es) * h * (1.0 - 2.0 * coded) + np.sqrt(0.5) * rng.standard_normal(coded.shape)
     soft = recover(4 * np.sqrt(es) * h * received, code)
     lost = {m: (decode(soft, code, metric=m).bits != bits).any(axis=1).mean() for m in ("int16", "int8")}
-    assert lost["int16"] < 0.09 < 0.25 < lost["int8"]
+    assert lost["int16"] < 0.10 < 0.25 < lost["int8"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "number,num_bits,num_coded,eb_n0_db,low,high",
+    "number,num_bits,num_coded,eb_n0_db,expected",
     [
-        (1, 1000, 2000, 1.6, 0.005, 0.02),
-        (2, 1000, 2000, 1.6, 0.001, 0.010),
-        (2, 300, 1500, 1.0, 0.02, 0.045),
-        (1, 4000, 8000, 1.3, 0.003, 0.018),
-        (1, 1000, 3000, 1.2, 0.005, 0.025),
+        (1, 1000, 2000, 1.6, 0.0088),
+        (2, 1000, 2000, 1.6, 0.0059),
+        (2, 300, 1500, 0.8, 0.0504),
+        (1, 4000, 8000, 1.1, 0.106),
+        (1, 1000, 3000, 1.0, 0.0276),
     ],
 )
-def test_waterfall_grid(number, num_bits, num_coded, eb_n0_db, low, high):
-    """Points on the waterfall, measured before with 500 to 4000 blocks; 4000 blocks here."""
-    assert low < block_error_rate(LdpcCode(number, num_bits), num_coded, eb_n0_db, 4000, 11) < high
+def test_waterfall_grid(number, num_bits, num_coded, eb_n0_db, expected):
+    """Points on the waterfall: BLER of 8000 blocks, another 4000 agree (99.9 %)."""
+    bler = block_error_rate(LdpcCode(number, num_bits), num_coded, eb_n0_db, 4000, 11)
+    assert abs(bler - expected) < 3.3 * np.sqrt(expected * (1 / 4000 + 1 / 8000))
 
 
 @pytest.mark.slow
