@@ -88,7 +88,7 @@ def encode_kernel(bits, tail_biting, out):
 
 def encode(bits: Bits, code: ConvolutionalCode) -> Bits:
     """Code bits uint8[B, code.num_coded_bits(num_bits)] of the blocks uint8[B, num_bits]."""
-    rows = np.ascontiguousarray(bits, dtype=np.uint8)
+    rows = np.require(bits, np.uint8, ("C", "W"))
     if rows.ndim != 2 or rows.shape[1] < 1:
         raise ParameterError(f"bits.shape = {bits.shape}: must be (blocks, information bits >= 1)")
     num_steps = code.num_steps(rows.shape[1])
@@ -109,7 +109,9 @@ def _run(num_bits: int, code: ConvolutionalCode) -> tuple[NDArray[np.int64], int
     laps = -(-_WRAP_STEPS // num_bits)
     wrap = laps * num_bits
     copies = np.arange(2 * laps + 1)[:, None] * (2 * num_bits)
-    return (copies + kept).ravel(), wrap, num_bits + 2 * wrap
+    repeated = (copies + kept).ravel()
+    repeated.flags.writeable = False
+    return repeated, wrap, num_bits + 2 * wrap
 
 
 def decode(llr: NDArray[np.float32], num_bits: int, code: ConvolutionalCode, metric: str = "int16") -> Bits:
@@ -129,7 +131,7 @@ def decode(llr: NDArray[np.float32], num_bits: int, code: ConvolutionalCode, met
     """
     if metric not in _CLIP:
         raise ParameterError(f"metric = {metric!r}: must be one of int8, int16")
-    rows = np.ascontiguousarray(llr, dtype=np.float32)
+    rows = np.require(llr, np.float32, ("C", "W"))
     wanted = code.num_coded_bits(num_bits)
     if rows.ndim != 2 or rows.shape[1] != wanted:
         raise ParameterError(f"llr.shape = {np.shape(llr)}: must be (blocks, {wanted}) for {num_bits} bits")

@@ -99,7 +99,7 @@ def remainder(bits: Bits, name: str) -> NDArray[np.uint32]:
         uint32[...], right-aligned: the parity bits read as a number, first parity bit most significant.
     """
     crc = crc_of(name)
-    rows = np.ascontiguousarray(bits, dtype=np.uint8)
+    rows = np.require(bits, np.uint8, ("C", "W"))
     flat = rows.reshape(-1, rows.shape[-1])
     out = np.empty(flat.shape[0], dtype=np.uint32)
     crc_bits_kernel(flat, _TABLES[name], out)
@@ -109,7 +109,7 @@ def remainder(bits: Bits, name: str) -> NDArray[np.uint32]:
 def remainder_bytes(payload: Bits, name: str) -> NDArray[np.uint32]:
     """CRC register of byte rows uint8[..., num_bytes], most significant bit first; see `remainder`."""
     crc = crc_of(name)
-    rows = np.ascontiguousarray(payload, dtype=np.uint8)
+    rows = np.require(payload, np.uint8, ("C", "W"))
     flat = rows.reshape(-1, rows.shape[-1])
     out = np.empty(flat.shape[0], dtype=np.uint32)
     crc_bytes_kernel(flat, _TABLES[name], out)

@@ -162,7 +162,7 @@ def encode(bits: Bits, code: LdpcCode, num_rows: int | None = None) -> Bits:
     Returns:
         uint8[B, N'] with N' = (22 or 10 + num_rows - 2) Z; fillers are 0 and are not to be sent.
     """
-    rows = np.ascontiguousarray(bits, dtype=np.uint8)
+    rows = np.require(bits, np.uint8, ("C", "W"))
     if rows.ndim != 2 or rows.shape[1] != code.num_bits:
         raise ParameterError(f"bits.shape = {np.shape(bits)}: must be (blocks, {code.num_bits})")
     graph, z = code.graph, code.lifting_size
@@ -207,7 +207,7 @@ def decode(
         metric: "int16", or "int8": 1.3 times as fast and as good where all LLRs are of one strength (AWGN),
             but 8 bits do not span a faded block: at rate 3/4 with fading from bit to bit they cost 0.6 dB.
     """
-    rows = np.ascontiguousarray(llr, dtype=np.float32)
+    rows = np.require(llr, np.float32, ("C", "W"))
     if rows.ndim != 2 or rows.shape[1] != code.buffer_size:
         raise ParameterError(f"llr.shape = {np.shape(llr)}: must be (blocks, {code.buffer_size})")
     if metric not in _SCALES:

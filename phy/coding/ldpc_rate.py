@@ -71,7 +71,7 @@ def recover(
     llr: NDArray[np.float32], code: LdpcCode, rv: int = 0, bits_per_symbol: int = 1
 ) -> NDArray[np.float32]:
     """Soft buffers float32[B, N] of LLRs float32[B, E]: repeated bits add up, what was not sent is 0."""
-    rows = np.ascontiguousarray(llr, dtype=np.float32)
+    rows = np.require(llr, np.float32, ("C", "W"))
     if rows.ndim != 2:
         raise ParameterError(f"llr.shape = {np.shape(llr)}: must be (blocks, coded bits)")
     soft = np.zeros((len(rows), code.buffer_size), dtype=np.float32)

@@ -67,7 +67,7 @@ class TransportBlock(Checked):
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedBlocks:
     """bits uint8[B, A]; crc_ok bool[B]; block_ok bool[B, C]; iterations int32[B, C].
 
     A CRC with zero register accepts the all-zero word, which is also what a decoder that learned nothing puts
@@ -84,7 +84,7 @@ def segment(bits: Bits, block: TransportBlock) -> Bits:
     """Code blocks uint8[B, C, K'] with their CRCs of transport blocks uint8[B, A]."""
     if bits.ndim != 2 or bits.shape[1] != block.num_bits:
         raise ParameterError(f"bits.shape = {bits.shape}: must be (blocks, {block.num_bits})")
-    whole = crc.attach(np.ascontiguousarray(bits, dtype=np.uint8), block.crc)
+    whole = crc.attach(np.require(bits, np.uint8, ("C", "W")), block.crc)
     if block.num_blocks == 1:
         return whole[:, None, :]
     size = block.code.num_bits - 24
@@ -145,7 +145,7 @@ def decode_transport(
     max_iterations: int = 20,
     num_rows: int | None = None,
     metric: str = "int16",
-) -> Received:
+) -> ReceivedBlocks:
     """Decode soft buffers float32[B, C, N] (of one transmission or of several combined, see `harq`).
 
     Args:
@@ -158,4 +158,6 @@ def decode_transport(
     blocks = decoded.bits.reshape(len(soft), block.num_blocks, -1)
     bits, crc_ok, block_ok = join(blocks, block)
     block_ok = block_ok & (decoded.parity_ok.reshape(len(soft), -1) | blocks.any(axis=2))
-    return Received(bits, crc_ok & block_ok.all(axis=1), block_ok, decoded.iterations.reshape(len(soft), -1))
+    return ReceivedBlocks(
+        bits, crc_ok & block_ok.all(axis=1), block_ok, decoded.iterations.reshape(len(soft), -1)
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phy.coding import convolutional
+from phy.coding import convolutional, ldpc_kernels, viterbi
 from phy.coding.convolutional import ConvolutionalCode
 from phy.coding.ldpc import LdpcCode, decode
 
@@ -30,6 +30,18 @@ def test_results_do_not_depend_on_threads_or_batches():
             assert (np.concatenate(first) == whole[0]).all()
             assert (np.concatenate([d.bits for d in second]) == whole[1].bits).all()
             assert (np.concatenate([d.iterations for d in second]) == whole[1].iterations).all()
+
+
+def test_read_only_input_compiles_nothing_new():
+    code, short = ConvolutionalCode(), LdpcCode(2, 200)
+    llr, soft = np.ones((1, 412), np.float32), np.ones((1, short.buffer_size), np.float32)
+    kernels = (viterbi.viterbi_kernel, ldpc_kernels.decode_kernel)
+    convolutional.decode(llr, 200, code), decode(soft, short)
+    before = [len(k.signatures) for k in kernels]
+    llr.flags.writeable = soft.flags.writeable = False
+    convolutional.decode(llr, 200, code), decode(soft, short)
+    convolutional.decode(llr[:, :400], 200, ConvolutionalCode("1/2", "tail_biting"))
+    assert [len(k.signatures) for k in kernels] == before
 
 
 SCRIPT = """
