@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import j0
 
 from netsim.engine import SECOND_NS
 from netsim.streams import Prefetched, Streams
+from phy.channel import array_response, exponential_profile, jakes_correlation, rician_mix
 from phy.parameters import Checked, at_least_one, between, non_negative, parameter, positive
+from phy.pathloss import log_distance_db
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,11 @@ class Fading(Checked):
         """rho = J0(2 pi f_d L) of TOSCN (17); 0 for independent slots."""
         if self.doppler_hz is None:
             return 0.0
-        return float(j0(2.0 * math.pi * self.doppler_hz * slot_ns / SECOND_NS))
+        return jakes_correlation(self.doppler_hz, slot_ns / SECOND_NS)
 
     def tap_powers(self) -> np.ndarray:
         """Mean power of each tap, float64[num_taps], sum 1."""
-        power = 10.0 ** (-0.1 * self.tap_decay_db * np.arange(self.num_taps))
-        return power / power.sum()
+        return exponential_profile(self.num_taps, self.tap_decay_db)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Drop:
     distance_m: np.ndarray
     shadowing_db: np.ndarray
     path_gain: np.ndarray  # linear power gain alpha of TOSCN (16)
-    los_phase: np.ndarray  # phase step between antennas of the line of sight, radians
+    arrival_rad: np.ndarray  # angle of the line of sight from the array's broadside
 
 
 def _normals(stream: np.random.Generator, shape: tuple[int, ...], count: int) -> np.ndarray:
@@ -142,12 +142,11 @@ class World:
         inner, outer = cell.min_distance_m**2, cell.radius_m**2
         distance = np.sqrt(inner + draws[:, 0] * (outer - inner))
         shadowing = cell.shadowing_db * draws[:, 1]
-        loss_db = (
-            cell.path_loss_1km_db + 10.0 * cell.path_loss_exponent * np.log10(distance / 1000.0) + shadowing
-        )
+        loss_at_1m_db = cell.path_loss_1km_db - 30.0 * cell.path_loss_exponent
+        loss_db = log_distance_db(distance, cell.path_loss_exponent, loss_at_1m_db) + shadowing
         # half-wavelength uniform linear array, arrival angle uniform in (-pi/2, pi/2)
-        phase = np.pi * np.sin(np.pi * (draws[:, 2] - 0.5))
-        self.drop = Drop(episode, distance, shadowing, 10.0 ** (-loss_db / 10.0), phase)
+        arrival = np.pi * (draws[:, 2] - 0.5)
+        self.drop = Drop(episode, distance, shadowing, 10.0 ** (-loss_db / 10.0), arrival)
         self._scattered = None
         return self.drop
 
@@ -160,9 +159,8 @@ class World:
         else:
             self._scattered = self.rho * self._scattered + math.sqrt(1.0 - self.rho**2) * innovation
         self.taps = self._scattered * self._amplitude
-        k = self.fading.rician_k
-        if k > 0.0:
-            steering = np.exp(1j * self.drop.los_phase[:, None] * np.arange(self.fading.num_rx_ant))
-            first = self.taps[:, :, 0] * math.sqrt(1.0 / (1.0 + k))
-            self.taps[:, :, 0] = first + steering * (self._amplitude[0] * math.sqrt(k / (1.0 + k)))
+        if self.fading.rician_k > 0.0:
+            steering = array_response(self.drop.arrival_rad, self.fading.num_rx_ant)
+            first = rician_mix(self._scattered[:, :, 0], self.fading.rician_k, steering)
+            self.taps[:, :, 0] = self._amplitude[0] * first
         self.gain = self.drop.path_gain * (self.taps.real**2 + self.taps.imag**2).sum(axis=(1, 2))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 
 from netsim.systems.toscn import Model
 
@@ -53,56 +53,37 @@ def oracle_bound(
     x = np.arange(slots * ues * points).reshape(slots, ues, points)
     y = x.size + np.arange(slots * ues).reshape(slots, ues)
     q = y.max() + 1 + np.arange((slots + 1) * ues).reshape(slots + 1, ues)
-    size = int(q.max()) + 1
-    objective = np.zeros(size)
+    objective = np.zeros(q.max() + 1)
     objective[x] = -accuracy[None]
-
-    rows, columns, values = [], [], []
-
-    def add(row: np.ndarray, column: np.ndarray, value) -> None:
-        row, column, value = np.broadcast_arrays(row, column, value)
-        rows.append(row.ravel())
-        columns.append(column.ravel())
-        values.append(value.ravel())
-
-    slot = np.arange(slots)[:, None, None]
-    device = np.arange(ues)[None, :, None]
-    add(slot, x, cost)  # bandwidth of each slot
-    served = slots + (slot * ues + device)  # packets sent do not exceed the queue
-    add(served, x, 1.0)
-    add(served[:, :, 0], q[:-1], -1.0)
-    upper = coo_array(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
-        shape=(slots + slots * ues, size),
-    )
-    limit = np.concatenate([np.ones(slots), np.zeros(slots * ues)])
-
-    rows, columns, values = [], [], []
-    balance = (slot * ues + device)[:, :, 0]  # q' - q + sum x - y = 0
-    add(balance, q[1:], 1.0)
-    add(balance, q[:-1], -1.0)
-    add(balance[:, :, None], x, 1.0)
-    add(balance, y, -1.0)
-    equal = coo_array(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(slots * ues, size)
-    )
-    bounds = np.zeros((size, 2))
+    bounds = np.zeros((objective.size, 2))
     bounds[x.ravel(), 1] = np.inf
     bounds[y.ravel(), 1] = arrivals.ravel()
     bounds[q.ravel(), 1] = capacity
-    bounds[q[0], 0] = bounds[q[0], 1] = initial
+    bounds[q[0]] = np.repeat(initial[:, None], 2, axis=1)
+
+    slot, row = np.arange(slots)[:, None, None], np.arange(slots * ues).reshape(slots, ues)
+    band = [(slot, x, cost)]  # bandwidth of each slot
+    served = [(slots + row[:, :, None], x, 1.0), (slots + row, q[:-1], -1.0)]  # at most what waits is sent
+    balance = [(row, q[1:], 1.0), (row, q[:-1], -1.0), (row[:, :, None], x, 1.0), (row, y, -1.0)]
     result = linprog(
         objective,
-        A_ub=upper.tocsr(),
-        b_ub=limit,
-        A_eq=equal.tocsr(),
-        b_eq=np.zeros(slots * ues),
+        A_ub=_sparse(band + served, (slots + row.size, objective.size)),
+        b_ub=np.concatenate([np.ones(slots), np.zeros(row.size)]),
+        A_eq=_sparse(balance, (row.size, objective.size)),
+        b_eq=np.zeros(row.size),
         bounds=bounds,
         method="highs",
     )
     if result.status != 0:
         raise RuntimeError(f"oracle: {result.message}")
     return -float(result.fun)
+
+
+def _sparse(entries: list[tuple], shape: tuple[int, int]) -> csr_array:
+    """A matrix from triples (row, column, value) of arrays that are broadcast against each other."""
+    triples = [[part.ravel() for part in np.broadcast_arrays(*entry)] for entry in entries]
+    rows, columns, values = (np.concatenate(part) for part in zip(*triples))
+    return coo_array((values, (rows, columns)), shape=shape).tocsr()
 
 
 def _task_grid(model: Model, task: int) -> tuple[np.ndarray, np.ndarray]:
