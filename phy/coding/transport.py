@@ -6,6 +6,7 @@ allowed: where the segments come out unequal, zeros follow the block's CRC (at m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +53,11 @@ class TransportBlock(Checked):
         total = self.num_bits + crc.CRCS[self.crc].num_bits
         per_block = -(-total // self.num_blocks) + (24 if self.num_blocks > 1 else 0)
         return LdpcCode(self.base_graph, per_block)
+
+    def num_coded(self, bits_per_symbol: int) -> int:
+        """Coded bits in the fewest whole constellation symbols that keep the rate at or under the target."""
+        symbols = math.ceil(self.num_bits / (bits_per_symbol * self.code_rate))
+        return bits_per_symbol * max(symbols, self.num_blocks)
 
     def coded_sizes(self, num_coded: int, bits_per_symbol: int) -> NDArray[np.int64]:
         """int64[C]: E_r, how the sent bits divide among the code blocks (TS 38.212 5.4.2.1)."""

@@ -106,6 +106,10 @@ def test_coded_bits_divide_in_whole_symbols():
     block = TransportBlock(20000, 0.6)
     sizes = block.coded_sizes(33328, 4)
     assert sizes.tolist() == [11108, 11108, 11112]
+    for scheme in mcs.MCS_256QAM:
+        sent = TransportBlock(1000, scheme.code_rate).num_coded(scheme.bits_per_symbol)
+        assert sent % scheme.bits_per_symbol == 0
+        assert 1000 / sent <= scheme.code_rate < 1000 / (sent - scheme.bits_per_symbol)
     with pytest.raises(ParameterError, match="num_coded = 33330: must be a multiple of 4"):
         block.coded_sizes(33330, 4)
 
