@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+from phy.audit import Audit, Point
+from phy.audit_examples import Example
+from phy.audit_findings import findings
 from phy.check import CONTRACT, FAMILY_WISE_LEVEL, Report
 from phy.checks_row import Row
 from phy.parameters import ParameterError
@@ -24,7 +28,7 @@ def number(value: float) -> str:
     return f"{value:.3e}" if size < 1e-2 or size >= 1e5 else f"{value:.4f}"
 
 
-def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], right: Container[int]) -> None:
     """Columns padded to their widest entry; those in `right` are flush right."""
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     for line in [head, *lines]:
@@ -190,3 +194,107 @@ def writable(path: Path) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise ParameterError(f"{path}: must be a file in an existing folder")
     return path
+
+
+def _claimed(audit: Audit, point: Point) -> tuple[str, str]:
+    """Claimed Es/N0 and Eb/N0 in dB."""
+    if point.snr_db is None:
+        return "", ""
+    claim = audit.claim
+    es = point.snr_db + (claim.bits_db if claim.convention == "eb/n0" else 0.0)
+    return f"{es:.2f}", f"{es - claim.bits_db:.2f}"
+
+
+def _interval(point: Point) -> str:
+    return f"[{point.offset.low_db:+.3f}, {point.offset.high_db:+.3f}]"
+
+
+def print_audit(audit: Audit) -> None:
+    """Offset from the claim with its interval, the energies behind it, verdict, and what it looks like."""
+    claim, percent = audit.claim, 100.0 * audit.effort.confidence
+    form = f"layout {claim.layout}" + (", tensors" if audit.tensors else "")
+    what = {"fading": "E|h|^2 = 1", "modulator": "unit energy per symbol"}.get(
+        claim.kind, f"second argument {claim.argument} by convention {claim.convention}"
+    )
+    print(f"audit of {audit.name}: kind {claim.kind}, {form}; claim: {what}")
+    details = list(dict.fromkeys(name for p in audit.points for name in p.details))
+    lines: list[tuple[str, ...]] = []
+    for p in audit.points:
+        values = [number(p.details[name]) if name in p.details else "" for name in details]
+        lines.append(
+            (*_claimed(audit, p), f"{p.offset.value_db:+.3f}", _interval(p), *values, str(p.calls), p.verdict)
+        )
+    shown = [n if n in ("E|h|^2", "noise on I over Q") else f"{n} / claim" for n in details]
+    head = ["Es/N0 dB", "Eb/N0 dB", "offset dB", f"{percent:g} % interval", *shown, "calls", ""]
+    if audit.points[0].snr_db is None:
+        head, lines = head[2:], [line[2:] for line in lines]
+    print_table(head, lines, range(len(head) - 1))
+    if audit.agrees:
+        print(f"verdict: agrees with its claim within {audit.effort.tolerance_db:g} dB")
+        return
+    for line in findings(audit):
+        print(f"  {line}")
+    if any(p.verdict == "off" for p in audit.points):
+        offsets = [p.offset.value_db for p in audit.points]
+        low, high = min(offsets), max(offsets)
+        size = f"{low:+.2f} to {high:+.2f}" if high - low > 0.2 else f"{max(offsets, key=abs):+.2f}"
+        side = "better" if low > -0.2 else "worse" if high < 0.2 else "better or worse"
+        print(f"verdict: OFF by {size} dB ({side} than claimed)")
+    else:
+        print(
+            f"verdict: undecided at {audit.effort.tolerance_db:g} dB: give more --seconds or a larger "
+            "--tolerance-db"
+        )
+
+
+def example_holds(example: Example, audit: Audit) -> bool:
+    """Whether every interval holds the offset that the example must show."""
+    return all(
+        p.offset.low_db - 1e-6 <= example.offset_db(p.snr_db) <= p.offset.high_db + 1e-6 for p in audit.points
+    )
+
+
+def print_examples(measured: Sequence[tuple[Example, Audit]]) -> None:
+    """One line for each example and claimed SNR: the offset it must show, and what was measured."""
+    lines = []
+    for example, audit in measured:
+        for p in audit.points:
+            lines.append(
+                (
+                    example.function.__name__,
+                    example.claim.kind,
+                    "" if p.snr_db is None else f"{p.snr_db:.1f}",
+                    f"{example.offset_db(p.snr_db):+.3f}",
+                    f"{p.offset.value_db:+.3f}",
+                    _interval(p),
+                    "ok" if example_holds(example, audit) else "FAIL",
+                )
+            )
+    percent = 100.0 * measured[0][1].effort.confidence
+    head = ("example", "kind", "claimed dB", "due dB", "measured dB", f"{percent:g} % interval", "")
+    print_table(head, lines, (2, 3, 4, 5))
+
+
+def write_audit_json(audit: Audit, path: Path) -> None:
+    """Claim, points and verdict."""
+    content = {
+        "schema": "phy-audit/1",
+        "function": audit.name,
+        "claim": dataclasses.asdict(audit.claim),
+        "effort": dataclasses.asdict(audit.effort),
+        "agrees": audit.agrees,
+        "findings": [] if audit.agrees else findings(audit),
+        "points": [
+            {
+                "snr_db": p.snr_db,
+                "offset_db": _plain(p.offset.value_db),
+                "low_db": _plain(p.offset.low_db),
+                "high_db": _plain(p.offset.high_db),
+                "details": {name: _plain(value) for name, value in p.details.items()},
+                "calls": p.calls,
+                "verdict": p.verdict,
+            }
+            for p in audit.points
+        ],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
