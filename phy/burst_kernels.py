@@ -102,6 +102,16 @@ def mean_gain(gain, width, first, n):
 
 
 @njit(cache=True, nogil=True)
+def mean_snr(h, width, es, n0, first_symbol, num_symbols, snr):
+    """snr[b] = mean SNR after combining over the elements of each burst (linear; inf without noise or symbols)."""
+    gain = np.empty(h.shape[2], np.float64)
+    for b in range(es.size):
+        combined_gain(h, b, width[b], gain)
+        mean = mean_gain(gain, width[b], first_symbol[b], num_symbols[b])
+        snr[b] = es[b] * mean / n0 if n0 > 0.0 and num_symbols[b] > 0 else np.inf
+
+
+@njit(cache=True, nogil=True)
 def finish_bytes(payload, received, first, num_bytes, last_mask):
     """Restore the padding bits of the last byte and count the wrong bits."""
     if last_mask != 255 and num_bytes > 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phy.burst_kernels import mean_snr
 from phy.bursts import Bursts, Received, check_bursts, snr_to_db
 from phy.frame import Frame, decide, element_noise, frames
 from phy.ofdm import Ofdm
@@ -176,7 +177,8 @@ def transmit_bit_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator) -> 
     b = bursts
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
-    snr = np.full(b.size, np.inf)
+    snr = np.empty(b.size)
+    mean_snr(b.h, b.num_subcarriers, b.es, float(b.n0), b.first_symbol, b.num_symbols(), snr)
     for frame in frames(b, b.num_subcarriers):
         numbers = frame_of(ofdm, frame.first, frame.last)
         sent = pilots(ofdm, estimator, frame, numbers)
@@ -186,7 +188,7 @@ def transmit_bit_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator) -> 
         known = estimate_frames(estimator, ofdm, frame, numbers, y_pilot, sent, b.n0)
         y = frame.grid[:, None] * frame.h
         y = y + element_noise(frame.h, b.n0, frame.key, frame.slot, frame.first, frame.last)
-        decide(b, frame, y, known, received, errors, snr)
+        decide(b, frame, y, known, received, errors)
     return Received(received, errors, snr_to_db(snr))
 
 

@@ -30,14 +30,15 @@ class Frame:
     grid: np.ndarray  # complex64[last - first, F], symbols with sqrt(es)
 
 
-def frames(b: Bursts, widths: np.ndarray) -> list[Frame]:
+def frames(b: Bursts, widths: np.ndarray, members: np.ndarray | None = None) -> list[Frame]:
     """The frames of a call, in the order of their first burst.
 
     Args:
+        members: bursts to look at; None: all.
         widths: int64[B], subcarriers of each burst; h with one subcarrier is repeated.
     """
     groups: dict[tuple[int, int], list[int]] = {}
-    for i in range(b.size):
+    for i in range(b.size) if members is None else members.tolist():
         if b.num_bits[i]:
             groups.setdefault((int(b.key[i]), int(b.slot[i])), []).append(i)
     return [_frame(b, members, widths) for members in groups.values()]
@@ -107,15 +108,13 @@ def decide(
     h: np.ndarray,
     received: np.ndarray,
     errors: np.ndarray,
-    snr: np.ndarray,
 ) -> None:
-    """Combine with h, slice, and write the bursts of the frame into the outputs of `Received` (snr linear).
+    """Combine with h, slice, and write the bursts of the frame into the outputs of `Received`.
 
     Args:
         y: complex64[S, R, F], what the antennas see; h: complex[S or 1, R, F], what the receiver believes.
     """
     power = np.broadcast_to((np.abs(h) ** 2).sum(axis=1), y[:, 0].shape).reshape(-1)
-    true_power = np.tile((np.abs(frame.h) ** 2).sum(axis=0), frame.grid.shape[0])
     combined = (np.conj(h) * y).sum(axis=1).reshape(-1)
     num = b.num_symbols()
     for i in frame.members:
@@ -129,4 +128,3 @@ def decide(
         errors[i] = np.count_nonzero(whole[:n] != decided[:n])
         whole[:n] = decided[:n]
         received[o : o + (n + 7) // 8] = np.packbits(whole)
-        snr[i] = b.es[i] * true_power[part].mean() / b.n0 if b.n0 > 0.0 else np.inf

@@ -137,6 +137,38 @@ def slice_symbols(m, sym, gi, gq, g0, scale, n):
         sym[k] = np.uint8(np.int32(i | q))
 
 
+@njit(cache=True, nogil=True, fastmath=True)
+def map_levels(m, sym, amplitude, n, out_i, out_q):
+    """Symbols to rails: out = amplitude * level (float32[n]); BPSK has both rails at +-amplitude."""
+    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
+    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    if m == 1:
+        b0 = a0
+    t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
+    for k in range(n):
+        v = np.int32(sym[k])
+        out_i[k] = amplitude * _level(v, a0, a1, a2, a3, t1, t2, t3)
+        out_q[k] = amplitude * _level(v, b0, b1, b2, b3, t1, t2, t3)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def slice_levels(m, zi, zq, amplitude, n, sym):
+    """Decisions at (zi, zq) * amplitude in level units: sym uint8[n]; BPSK decides on the sum of the
+    rails.
+    """
+    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
+    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
+    if m == 1:
+        for k in range(n):
+            sym[k] = np.uint8(1 if zi[k] + zq[k] < _F0 else 0)
+        return
+    for k in range(n):
+        i = _decide(zi[k] * amplitude, a0, a1, a2, a3, t1, t2, t3)
+        q = _decide(zq[k] * amplitude, b0, b1, b2, b3, t1, t2, t3)
+        sym[k] = np.uint8(np.int32(i | q))
+
+
 _LARGE = np.float32(1e6)
 _TINY = np.float32(1e-30)
 _MAX_WEIGHT = np.float32(1e30)

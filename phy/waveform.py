@@ -15,17 +15,21 @@ samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 
+from phy.burst_kernels import mean_snr
 from phy.bursts import Bursts, Received, check_bursts, snr_to_db
 from phy.channel import frequency_response
 from phy.estimation import Estimator, check_pilots, estimate_frames, frame_of, pilot_noise, pilots
+from phy.fft_kernels import twiddles
 from phy.frame import Frame, decide, element_noise, frames
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
 from phy.philox import LANE_GUARD, LANE_PILOT_GUARD, LANE_PILOT_PREFIX, LANE_PREFIX, complex_normals
+from phy.waveform_kernels import decide_levels, fill_levels, through_samples
 
 
 def transmit_waveform(
@@ -63,23 +67,105 @@ def transmit_waveform(
     widths = b.num_subcarriers if num_subcarriers is None else num_subcarriers
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
-    snr = np.full(b.size, np.inf)
-    for frame in frames(b, widths):
-        lead = frame.members[0]
-        if b.h.shape[2] == 1 and widths[lead] > 1 and taps.shape[2] > 1:
-            raise ParameterError(f"Bursts.h has 1 subcarrier: must have {widths[lead]} with several taps")
-        first = None if first_subcarrier is None else int(first_subcarrier[lead])
-        bins = _bins(ofdm, int(widths[lead]), first) if subchannels is None else subchannels[lead]
-        if bins.shape != (widths[lead],):
-            raise ParameterError(f"subchannels[{lead}] has {bins.size} bins: must have {widths[lead]}")
+    num = b.num_symbols()
+    frame_of_burst, lead = _frames_of(b, widths, first_subcarrier)
+    for width, first, members in _same_place(b, widths, first_subcarrier, subchannels):
+        bins = _bins(ofdm, width, first) if subchannels is None else subchannels[int(members[0])]
+        if bins.shape != (width,):
+            raise ParameterError(f"subchannels[{members[0]}] has {bins.size} bins: must have {width}")
+        if b.h.shape[2] < width and (b.h.shape[2] > 1 or taps.shape[2] > 1):
+            raise ParameterError(
+                f"Bursts.h has {b.h.shape[2]} subcarrier: must have {width} with several taps"
+            )
         if estimator is None:
-            noise = _frame_noise(ofdm, frame.h, bins, b.n0, frame.key, frame.slot, frame.first, frame.last)
-            y = _through_samples(ofdm, frame.grid, taps[lead], bins, noise)
-            known = frame.h[None]
+            place = _Place(ofdm, taps, bins, members, frame_of_burst[members], lead)
+            _transmit_known(b, place, num, received, errors)
         else:
-            y, known = _with_pilots(b.n0, frame, ofdm, taps[lead], bins, estimator)
-        decide(b, frame, y, known, received, errors, snr)
+            for frame in frames(b, widths, members):
+                y, known = _with_pilots(b.n0, frame, ofdm, taps[frame.members[0]], bins, estimator)
+                decide(b, frame, y, known, received, errors)
+    snr = np.empty(b.size)
+    # a flat channel is one subcarrier wide whatever the width of the burst
+    in_h = np.minimum(widths, b.h.shape[2])
+    mean_snr(b.h, in_h, b.es, float(b.n0), b.first_symbol, num, snr)
     return Received(received, errors, snr_to_db(snr))
+
+
+def _frames_of(
+    b: Bursts, widths: np.ndarray, first_subcarrier: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frame of each burst, int64[B], and first burst of each frame; one frame for each (key, slot)."""
+    pairs = np.stack([b.key, b.slot.astype(np.uint64)], axis=1)
+    _, lead, frame = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    frame = frame.reshape(-1)
+    rest = np.flatnonzero((lead[frame] != np.arange(b.size)) & (b.num_bits > 0))
+    for i in rest:
+        of = lead[frame[i]]
+        moved = first_subcarrier is not None and first_subcarrier[i] != first_subcarrier[of]
+        if widths[i] != widths[of] or moved or not np.array_equal(b.h[i], b.h[of]):
+            raise ParameterError(f"Bursts.h[{i}]: bursts of one key and slot must share their channel")
+    return frame, lead
+
+
+def _same_place(
+    b: Bursts,
+    widths: np.ndarray,
+    first_subcarrier: np.ndarray | None,
+    subchannels: Sequence[np.ndarray] | None,
+) -> list[tuple[int, int | None, np.ndarray]]:
+    """Bursts with something to send, by the subcarriers they use: (width, first subcarrier, indices)."""
+    groups: dict[tuple, list[int]] = {}
+    for i in np.flatnonzero(b.num_bits > 0).tolist():
+        where = None if first_subcarrier is None else int(first_subcarrier[i])
+        which = None if subchannels is None else subchannels[i].tobytes()
+        groups.setdefault((int(widths[i]), where, which), []).append(i)
+    return [(width, where, np.array(members)) for (width, where, _), members in groups.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Bursts on the same subcarriers, and the frames they belong to."""
+
+    ofdm: Ofdm
+    taps: np.ndarray
+    bins: np.ndarray
+    members: np.ndarray  # int64[K], bursts
+    frame: np.ndarray  # int64[K], frame number of each in the whole call
+    lead: np.ndarray  # first burst of each frame of the whole call
+
+
+def _transmit_known(
+    b: Bursts, place: _Place, num: np.ndarray, received: np.ndarray, errors: np.ndarray
+) -> None:
+    """Level `waveform` with known channel for the bursts of one place, in the kernels."""
+    ofdm, members, width = place.ofdm, place.members, place.bins.size
+    numbers, frame = np.unique(place.frame, return_inverse=True)
+    lead = place.lead[numbers]
+    begin = b.first_symbol[members] // width
+    end = -(-(b.first_symbol[members] + num[members]) // width)
+    first = np.full(numbers.size, np.iinfo(np.int64).max)
+    last = np.zeros(numbers.size, np.int64)
+    np.minimum.at(first, frame, begin)
+    np.maximum.at(last, frame, end)
+    count = last - first
+    row = np.concatenate([[0], np.cumsum(count)])
+    owner = np.repeat(np.arange(numbers.size), count)
+    number = np.arange(row[-1]) - row[owner] + first[owner]
+    position = (row[frame] - first[frame]) * width + b.first_symbol[members]
+    grid = np.zeros((2, row[-1], width), np.float32)
+    flat = grid.reshape(2, -1)
+    index = (b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.es, position, members)
+    fill_levels(*index, flat[0], flat[1])
+    h = np.broadcast_to(b.h[lead, :, :width], (lead.size, b.h.shape[1], width))
+    n = ofdm.fft_size
+    lanes = min(max(16, min(64, 4096 // n)), -(-int(row[-1]) // 8) * 8)
+    through_samples(
+        grid[0], grid[1], owner, number, number == first[owner], b.key[lead], b.slot[lead],
+        np.ascontiguousarray(h.real), np.ascontiguousarray(h.imag),
+        np.ascontiguousarray(place.taps[lead], np.complex64), place.bins % n, n, ofdm.cp_len, float(b.n0),
+        twiddles(n), lanes,
+    )  # fmt: skip
+    decide_levels(*index, flat[0], flat[1], received, errors)
 
 
 def _bins(ofdm: Ofdm, width: int, first: int | None) -> np.ndarray:
