@@ -71,7 +71,7 @@ class _Rate(ProgressColumn):
     """Slots per second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} slots/s" if task.speed else "compiling and loading ...", style="cyan")
+        return Text(f"{task.speed:.1f} slots/s" if task.speed else "starting ...", style="cyan")
 
 
 @contextmanager

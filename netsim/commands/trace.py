@@ -30,7 +30,8 @@ def main(files: list[Path], csv_table: str | None) -> int:
 
 def _print(console: Console, file: Path, trace: Trace, findings: list[checks.Finding]) -> None:
     a = trace.attributes
-    title = f"{file}  scenario {a['scenario']}, level {a['phy']}, seed {a['seed']}, run {a['run']}"
+    policy = a["provenance"].get("scenario", {}).get("agent", {}).get("name", "unknown")
+    title = f"{file}  {a['scenario']}, level {a['phy']}, policy {policy}, seed {a['seed']}, run {a['run']}"
     console.print(title, style="bold", markup=False)
     origin = a["provenance"]
     for line in origin.get("data", []):
