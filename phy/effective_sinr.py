@@ -22,9 +22,9 @@ from numpy.polynomial.hermite import hermgauss
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from phy.modulation import bits_from_symbols, check_order
+from phy.modulation import bits_from_symbols, check_order, constellation
 from phy.parameters import ParameterError
-from phy.qam import NORM, rail_level
+from phy.qam import NORM
 
 Reals = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ def _rail(bits_per_symbol: int) -> tuple[Reals, NDArray[np.uint8]]:
     symbols = np.zeros(values.size, np.uint8)
     for j in range(half):  # rail bit j from the top is symbol bit 2 j from the top
         symbols |= (((values >> (half - 1 - j)) & 1) << (m - 1 - 2 * j)).astype(np.uint8)
-    levels = np.array([rail_level(m, s, 0) for s in symbols]) / np.sqrt(NORM[m])
-    return levels, bits_from_symbols(symbols, m).reshape(-1, m)[:, ::2]
+    odd = np.round(constellation(m)[symbols].real.astype(np.float64) * np.sqrt(NORM[m]))
+    return odd / np.sqrt(NORM[m]), bits_from_symbols(symbols, m).reshape(-1, m)[:, ::2]
 
 
 def missing_information(snr: ArrayLike, bits_per_symbol: int, bicm: bool = True) -> Reals:
