@@ -13,11 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":
+    # the folder of this file comes first on the path of a script, and its phy.py would hide the package
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import h5py
 import numpy as np
