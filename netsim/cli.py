@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name not in EXTRAS:
             raise
         extra = EXTRAS[error.name]
-        print(f"netsim: {error.name} is not installed: pip install 'netsim[{extra}]'", file=sys.stderr)
+        print(f"netsim: {error.name} is not installed: in the checkout: pip install -e '.[{extra}]'", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has left, e.g. `| head`
         sys.stderr.close()

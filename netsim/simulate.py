@@ -17,11 +17,12 @@ from netsim.agents.myopic import Myopic
 from netsim.agents.policy import Policy
 from netsim.link import Link, PaperLink
 from netsim.network import Network
-from netsim.recorder import MemoryTrace, Recorder
+from netsim.recorder import MemoryTrace
 from netsim.streams import Streams
 from netsim.systems.toscn import Model, Toscn
 from netsim.systems.toscn_task import FormulaTask, Task
 from netsim.trace import TraceWriter
+from phy.parameters import ParameterError
 
 _RECORDED = ("numpy", "scipy", "numba", "simpy", "h5py", "torch", "scikit-commpy")
 
@@ -59,24 +60,21 @@ def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> 
             return Myopic(model, believed, compress=agent.name == "myopic", margin_ns=agent.margin_ns)
 
 
-def build(
-    scenario: Toscn,
-    run: int,
-    trace: Recorder,
-    progress: Callable[[int], None] = lambda slots_done: None,
-    process_order: Sequence[int] | None = None,
-) -> Network:
-    """The network of run number `run`, ready for `Network.run`."""
+def prepare(scenario: Toscn, run: int) -> Callable[..., Network]:
+    """The parts of run number `run`; what is missing or broken in the user's data shows here.
+
+    Returns a function of (trace, progress, process_order) that gives the network, ready for `Network.run`.
+    """
     streams = Streams(scenario.seed, run)
     link, task = make_link(scenario, streams), make_task(scenario, streams)
     policy = make_policy(scenario, link, task.model, streams)
-    return Network(scenario, link, task, policy, streams, trace, progress, process_order)
+    return functools.partial(Network, scenario, link, task, policy, streams)
 
 
 def run_in_memory(scenario: Toscn, run: int = 0, process_order: Sequence[int] | None = None) -> MemoryTrace:
     """One run without a file."""
     trace = MemoryTrace(attributes(scenario, run))
-    build(scenario, run, trace, process_order=process_order).run()
+    prepare(scenario, run)(trace, process_order=process_order).run()
     trace.close(complete=True)
     return trace
 
@@ -86,7 +84,6 @@ def run_to_file(
 ) -> Path:
     """One run into `folder/run<k>.h5`; the file appears only when the run is complete."""
     path = folder / f"run{run}.h5"
-    folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     marks = [started]
 
@@ -95,8 +92,13 @@ def run_to_file(
             marks.append(time.perf_counter())
         progress(slots_done)
 
+    make_network = prepare(scenario, run)  # before anything is written
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"{folder}: {error.strerror}: must be a folder to write to") from None
     with TraceWriter(path, attributes(scenario, run)) as trace:
-        network = build(scenario, run, trace, report)
+        network = make_network(trace, report)
         network.run()
         ended = time.perf_counter()
         # the first slot may compile kernels; the rate is that of the slots after it

@@ -20,7 +20,6 @@ from netsim import checks, metrics, simulate
 from netsim.systems.toscn import Toscn
 from netsim.tables import Trace
 from netsim.trace import read_trace
-from phy.parameters import ParameterError
 
 
 def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> int:
@@ -28,10 +27,6 @@ def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> 
     checks.
     """
     folder = simulate.result_folder(scenario, out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ParameterError(f"--out {out}: {error.strerror}: must be a folder to write to") from None
     started = time.perf_counter()
     with _progress(scenario, runs) as advance:
         files = _simulate(scenario, runs, jobs, folder, advance)

@@ -86,6 +86,22 @@ def test_a_broken_scenario_file_is_one_line(scenario_file, code, text, capsys):
     assert text in one_line_error(capsys)
 
 
+def test_missing_and_broken_images_are_one_line_and_leave_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETSIM_DATA", str(tmp_path / "mine"))
+    folder = tmp_path / "mine" / "mnist"
+    folder.mkdir(parents=True)
+    assert run(TOSCN, "--slots", 1, "--set", "semantics.data=data") == 2
+    assert "no test images of mnist" in one_line_error(capsys)
+    for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (folder / name).write_bytes(b"\x00\x00\x08\x03 not an image file")
+    assert run(TOSCN, "--slots", 1) == 2
+    assert "t10k-" in one_line_error(capsys)
+    assert run(TOSCN, "--phy", "paper", "--slots", 1, "--out", folder / "t10k-images-idx3-ubyte" / "x") == 2
+    assert "must be a folder to write to" in one_line_error(capsys)
+    assert not (tmp_path / "results").exists()
+
+
 def test_run_writes_a_trace_that_passes_its_checks_and_says_so(tmp_path, capsys):
     arguments = [TOSCN, "--phy", "paper", "--slots", 20, "--out", tmp_path]
     assert run(*arguments) == 0
@@ -180,7 +196,7 @@ def test_a_missing_optional_package_is_one_line(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=os.environ, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "netsim: torch is not installed: pip install 'netsim[learn]'\n"
+    assert done.stderr == "netsim: torch is not installed: in the checkout: pip install -e '.[learn]'\n"
 
 
 def test_an_interrupted_run_leaves_no_result_and_keeps_the_old_ones(tmp_path, capsys):

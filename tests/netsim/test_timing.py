@@ -119,7 +119,7 @@ def test_rewards_reach_the_policy_with_their_own_observation():
     from netsim.recorder import MemoryTrace
 
     scenario = toscn(**{**BASE, "slots": 30, "episode_slots": 10, "signalling.inference_ns": 400_000})
-    network = simulate.build(scenario, 0, MemoryTrace(simulate.attributes(scenario, 0)))
+    network = simulate.prepare(scenario, 0)(MemoryTrace(simulate.attributes(scenario, 0)))
     learned = []
     network.agent.policy.learn = learned.append
     network.run()
