@@ -95,9 +95,12 @@ def _frames_of(
     b: Bursts, widths: np.ndarray, first_subcarrier: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frame of each burst, int64[B], and first burst of each frame; one frame for each (key, slot)."""
-    pairs = np.stack([b.key, b.slot.astype(np.uint64)], axis=1)
-    _, lead, frame = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
-    frame = frame.reshape(-1)
+    order = np.lexsort((b.slot, b.key))
+    new = np.ones(b.size, bool)
+    new[1:] = (np.diff(b.key[order]) != 0) | (np.diff(b.slot[order]) != 0)
+    frame = np.empty(b.size, np.int64)
+    frame[order] = np.cumsum(new) - 1
+    lead = order[new]
     rest = np.flatnonzero((lead[frame] != np.arange(b.size)) & (b.num_bits > 0))
     for i in rest:
         of = lead[frame[i]]

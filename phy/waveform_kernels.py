@@ -82,72 +82,131 @@ def _draw(key, slot, lane, first, n, scratch, gi, gq):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _symbol_noise(key, slot, first, u_r, u_i, amplitude, scratch, gi, gq, wi, wq, sum_r, sum_i, out_r, out_i):
-    """Noise of one OFDM symbol on all antennas, out_r, out_i float32[R, F] (see phy.frame.element_noise)."""
-    ants, width = u_r.shape
-    o = _draw(key, slot, LANE_RE_NOISE, first, width, scratch, gi, gq)
-    if ants == 1:
-        for f in range(width):
-            x, y = gi[o + f] * amplitude, gq[o + f] * amplitude
-            out_r[0, f] = u_r[0, f] * x - u_i[0, f] * y
-            out_i[0, f] = u_r[0, f] * y + u_i[0, f] * x
-        return
-    for f in range(width):
-        sum_r[f] = gi[o + f]
-        sum_i[f] = gq[o + f]
-    for r in range(ants):
-        o = _draw(key, slot, LANE_ANTENNA + np.uint64(r), first, width, scratch, wi, wq)
-        for f in range(width):
-            x, y = wi[o + f], wq[o + f]
-            out_r[r, f] = x
-            out_i[r, f] = y
-            sum_r[f] -= u_r[r, f] * x + u_i[r, f] * y
-            sum_i[f] -= u_r[r, f] * y - u_i[r, f] * x
-    for r in range(ants):
-        for f in range(width):
-            x = out_r[r, f] + u_r[r, f] * sum_r[f] - u_i[r, f] * sum_i[f]
-            y = out_i[r, f] + u_r[r, f] * sum_i[f] + u_i[r, f] * sum_r[f]
-            out_r[r, f] = x * amplitude
-            out_i[r, f] = y * amplitude
+def _rotate(z_i, z_q, u_r, u_i, amplitude, out_r, out_i):
+    """out = amplitude * u * z, all float32[F]."""
+    for f in range(u_r.size):
+        x, y = z_i[f] * amplitude, z_q[f] * amplitude
+        out_r[f] = u_r[f] * x - u_i[f] * y
+        out_i[f] = u_r[f] * y + u_i[f] * x
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _delay_line(xr, xi, tail_r, tail_i, coef_r, coef_i, old_r, old_i, n, cp, lanes, yr, yi):
-    """y += taps * x with cyclic prefix: coef[l, t] for the symbol itself, old[l, t] for what reaches back
-    further.
-    """
-    for l in range(coef_r.shape[0]):
-        cr, ci = coef_r[l], coef_i[l]
-        for k in range(n):
-            y_r, y_i = yr[k * lanes : (k + 1) * lanes], yi[k * lanes : (k + 1) * lanes]
-            source = k - l
-            if source >= -cp:
-                o = (source if source >= 0 else source + n) * lanes
-                x_r, x_i = xr[o : o + lanes], xi[o : o + lanes]
-                for t in range(lanes):
-                    y_r[t] += cr[t] * x_r[t] - ci[t] * x_i[t]
-                    y_i[t] += cr[t] * x_i[t] + ci[t] * x_r[t]
-            else:  # the last samples of the symbol before
-                row = source + cp + n
-                a, b = old_r[l, 0], old_i[l, 0]
-                y_r[0] += a * tail_r[row] - b * tail_i[row]
-                y_i[0] += a * tail_i[row] + b * tail_r[row]
-                for t in range(1, lanes):
-                    a, b = old_r[l, t], old_i[l, t]
-                    x, y = xr[row * lanes + t - 1], xi[row * lanes + t - 1]
-                    y_r[t] += a * x - b * y
-                    y_i[t] += a * y + b * x
+def _subtract_projection(w_i, w_q, u_r, u_i, z_i, z_q):
+    """z -= conj(u) * w, all float32[F]."""
+    for f in range(u_r.size):
+        x, y = w_i[f], w_q[f]
+        z_i[f] -= u_r[f] * x + u_i[f] * y
+        z_q[f] -= u_r[f] * y - u_i[f] * x
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _add_scaled(w_i, w_q, amplitude, out_r, out_i):
+    for f in range(w_i.size):
+        out_r[f] += amplitude * w_i[f]
+        out_i[f] += amplitude * w_q[f]
 
 
 @njit(cache=True, nogil=True)
-def _to_lanes(grid_i, grid_q, s0, num, bins, unit, lanes, out_r, out_i):
-    """Symbols s0 .. s0 + num - 1 to the tile: out[bins[f] * lanes + t] = unit * grid[s0 + t, f]."""
-    for t in range(num):
-        row_i, row_q = grid_i[s0 + t], grid_q[s0 + t]
-        for f in range(bins.size):
-            o = bins[f] * lanes + t
-            out_r[o] = row_i[f] * unit
-            out_i[o] = row_q[f] * unit
+def _run_noise(key, slot, first, num, t0, u_r, u_i, amplitude, scratch, z, w, out_r, out_i):
+    """Noise of `num` consecutive OFDM symbols of a frame on all antennas (see phy.frame.element_noise).
+
+    Args:
+        first: data symbol number of the first; t0: its place in the tile.
+        z, w: float32[2 * (1 + R), >= num * F + padding], scratch: rows 0, 1 of z the collapsed noise, two
+            rows of w for each antenna.
+        out_r, out_i: float32[R, lanes, F], written at [:, t0 : t0 + num].
+    """
+    ants, width = u_r.shape
+    o = _draw(key, slot, LANE_RE_NOISE, first * width, num * width, scratch, z[0], z[1])
+    z_i, z_q = z[0, o:], z[1, o:]
+    if ants > 1:
+        for r in range(ants):
+            lane = LANE_ANTENNA + np.uint64(r)
+            _draw(key, slot, lane, first * width, num * width, scratch, w[2 * r], w[2 * r + 1])
+            for t in range(num):
+                p = slice(o + t * width, o + (t + 1) * width)
+                q = slice(t * width, (t + 1) * width)
+                _subtract_projection(w[2 * r, p], w[2 * r + 1, p], u_r[r], u_i[r], z_i[q], z_q[q])
+    for r in range(ants):
+        for t in range(num):
+            q = slice(t * width, (t + 1) * width)
+            _rotate(z_i[q], z_q[q], u_r[r], u_i[r], amplitude, out_r[r, t0 + t], out_i[r, t0 + t])
+            if ants > 1:
+                p = slice(o + t * width, o + (t + 1) * width)
+                _add_scaled(w[2 * r, p], w[2 * r + 1, p], amplitude, out_r[r, t0 + t], out_i[r, t0 + t])
+
+
+_BLOCK = 16
+
+
+@njit(cache=True, nogil=True)
+def _to_lanes(rows, bins, unit, lanes, out):
+    """out[bins[f] * lanes + t] = unit * rows[t, f], in blocks that keep 16 rows in the cache."""
+    num = rows.shape[0]
+    for t0 in range(0, num, _BLOCK):
+        if t0 + _BLOCK <= num:
+            block = rows[t0 : t0 + _BLOCK]
+            for f in range(bins.size):
+                o = bins[f] * lanes + t0
+                place = out[o : o + _BLOCK]
+                for t in range(_BLOCK):
+                    place[t] = block[t, f] * unit
+        else:
+            for f in range(bins.size):
+                for t in range(t0, num):
+                    out[bins[f] * lanes + t] = rows[t, f] * unit
+
+
+@njit(cache=True, nogil=True)
+def _to_rows(y, bins, lanes, rows):
+    """rows[t, f] = y[bins[f] * lanes + t], in blocks as `_to_lanes`."""
+    num = rows.shape[0]
+    for t0 in range(0, num, _BLOCK):
+        if t0 + _BLOCK <= num:
+            block = rows[t0 : t0 + _BLOCK]
+            for f in range(bins.size):
+                o = bins[f] * lanes + t0
+                place = y[o : o + _BLOCK]
+                for t in range(_BLOCK):
+                    block[t, f] = place[t]
+        else:
+            for f in range(bins.size):
+                for t in range(t0, num):
+                    rows[t, f] = y[bins[f] * lanes + t]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _multiply_add(c_r, c_i, x_r, x_i, y_r, y_i):
+    """y += c * x, all float32[lanes]."""
+    for t in range(c_r.size):
+        y_r[t] += c_r[t] * x_r[t] - c_i[t] * x_i[t]
+        y_i[t] += c_r[t] * x_i[t] + c_i[t] * x_r[t]
+
+
+@njit(cache=True, nogil=True)
+def _delay_line(x_r, x_i, tail, coef, n, cp, lanes, y_r, y_i):
+    """y += taps * x with cyclic prefix.
+
+    Args:
+        coef: float32[4, L, lanes]: taps (real, imaginary) for the symbol itself, and for the symbol before.
+        tail: float32[2, n], the samples of the symbol before the tile.
+    """
+    for k in range(n):
+        o = k * lanes
+        to_r, to_i = y_r[o : o + lanes], y_i[o : o + lanes]
+        for l in range(coef.shape[1]):
+            source = k - l
+            if source >= -cp:
+                p = (source if source >= 0 else source + n) * lanes
+                _multiply_add(coef[0, l], coef[1, l], x_r[p : p + lanes], x_i[p : p + lanes], to_r, to_i)
+            else:  # beyond the prefix: the last samples of the symbol before
+                row = source + cp + n
+                _multiply_add(
+                    coef[2, l, :1], coef[3, l, :1], tail[0, row : row + 1], tail[1, row : row + 1], to_r, to_i
+                )
+                p = row * lanes
+                last = p + lanes - 1
+                _multiply_add(coef[2, l, 1:], coef[3, l, 1:], x_r[p:last], x_i[p:last], to_r[1:], to_i[1:])
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -168,20 +227,12 @@ def _directions(h_r, h_i, u_r, u_i, inverse):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _combine(y_r, y_i, bins, lanes, t, unit, u_r, u_i, inverse, sums, out_i, out_q):
-    """Maximum-ratio combining and division by |h| of symbol t of the tile."""
-    width = bins.size
-    for f in range(width):
-        sums[0, f] = np.float32(0.0)
-        sums[1, f] = np.float32(0.0)
-    for r in range(u_r.shape[0]):
-        for f in range(width):
-            a, b = y_r[r, bins[f] * lanes + t], y_i[r, bins[f] * lanes + t]
-            sums[0, f] += u_r[r, f] * a + u_i[r, f] * b
-            sums[1, f] += u_r[r, f] * b - u_i[r, f] * a
-    for f in range(width):
-        out_i[f] = sums[0, f] * inverse[f] * unit
-        out_q[f] = sums[1, f] * inverse[f] * unit
+def _combine(a_r, a_i, u_r, u_i, weight, out_i, out_q):
+    """out += conj(u) * a * weight, all float32[F]: one antenna's part of maximum-ratio combining."""
+    for f in range(u_r.size):
+        x, y = a_r[f] * weight[f], a_i[f] * weight[f]
+        out_i[f] += u_r[f] * x + u_i[f] * y
+        out_q[f] += u_r[f] * y - u_i[f] * x
 
 
 @njit(cache=True, nogil=True)
@@ -197,68 +248,74 @@ def through_samples(
         key: uint64[frames]; slot: int64[frames]; h_r, h_i: float32[frames, R, F]; taps: complex64[frames, R,
             L].
         bins: int64[F] in [0, n); n, cp: FFT size and prefix; n0: noise energy; table: twiddles(n).
-        lanes: symbols in a tile; L - 1 <= n.
+        lanes: symbols in a tile; L <= n.
     """
     total, width = grid_i.shape
     ants, length = taps.shape[1], taps.shape[2]
+    zero, one = np.float32(0.0), np.float32(1.0)
+    amplitude = np.float32(math.sqrt(0.5 * n0 / n))
+    unit = np.float32(1.0 / math.sqrt(n))
     scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    run = np.empty((4, width + 2 * CHUNK_PAIRS + 2), np.float32)  # noise of one symbol, two draws
-    sums = np.empty((2, width), np.float32)
+    size = lanes * width + 2 * CHUNK_PAIRS + 2
+    z = np.empty((2, size), np.float32)
+    w = np.empty((2 * ants if ants > 1 else 0, size), np.float32)
     u_r = np.empty((ants, width), np.float32)
     u_i = np.empty((ants, width), np.float32)
     inverse = np.empty(width, np.float32)
-    w_r = np.empty((ants, width), np.float32)
-    w_i = np.empty((ants, width), np.float32)
-    x = np.zeros((4, n * lanes), np.float32)  # samples, and the transform's scratch
+    rows_r = np.empty((ants, lanes, width), np.float32)
+    rows_i = np.empty((ants, lanes, width), np.float32)
+    x = np.zeros((4, n * lanes), np.float32)  # samples, and the transforms' scratch
     y_r = np.zeros((ants, n * lanes), np.float32)
     y_i = np.zeros((ants, n * lanes), np.float32)
     tail = np.zeros((2, n), np.float32)
     coef = np.zeros((4, length, lanes), np.float32)
-    amplitude = np.float32(math.sqrt(0.5 * n0 / n))
-    unit = np.float32(1.0 / math.sqrt(n))
-    one = np.float32(1.0)
-    current = -1
     for s0 in range(0, total, lanes):
         num = min(lanes, total - s0)
-        x[:2] = np.float32(0.0)
-        y_r[:] = np.float32(0.0)
-        y_i[:] = np.float32(0.0)
-        _to_lanes(grid_i, grid_q, s0, num, bins, unit, lanes, x[0], x[1])
+        x[:2] = zero
+        y_r[:] = zero
+        y_i[:] = zero
+        _to_lanes(grid_i[s0 : s0 + num], bins, unit, lanes, x[0])
+        _to_lanes(grid_q[s0 : s0 + num], bins, unit, lanes, x[1])
         fft_lanes(x[0], x[1], x[2], x[3], n, lanes, table, one)
-        for t in range(num):
+        t = 0
+        while t < num:  # runs of symbols of one frame
             frame = owner[s0 + t]
-            if frame != current:
-                _directions(h_r[frame], h_i[frame], u_r, u_i, inverse)
-                current = frame
-            _symbol_noise(
-                key[frame], slot[frame], number[s0 + t] * width, u_r, u_i, amplitude, scratch,
-                run[0], run[1], run[2], run[3], sums[0], sums[1], w_r, w_i,
+            run = 1
+            while t + run < num and owner[s0 + t + run] == frame:
+                run += 1
+            _directions(h_r[frame], h_i[frame], u_r, u_i, inverse)
+            _run_noise(
+                key[frame], slot[frame], number[s0 + t], run, t, u_r, u_i, amplitude, scratch, z, w,
+                rows_r, rows_i,
             )  # fmt: skip
-            for r in range(ants):
-                for f in range(width):
-                    o = bins[f] * lanes + t
-                    y_r[r, o] = w_r[r, f]
-                    y_i[r, o] = w_i[r, f]
+            t += run
         for r in range(ants):
-            for l in range(length):
-                for t in range(num):
+            _to_lanes(rows_r[r, :num], bins, one, lanes, y_r[r])
+            _to_lanes(rows_i[r, :num], bins, one, lanes, y_i[r])
+            fft_lanes(y_r[r], y_i[r], x[2], x[3], n, lanes, table, one)
+            for t in range(num):
+                before = zero if start[s0 + t] else one
+                for l in range(length):
                     c = taps[owner[s0 + t], r, l]
-                    before = np.float32(0.0) if start[s0 + t] else one
                     coef[0, l, t] = c.real
                     coef[1, l, t] = c.imag
                     coef[2, l, t] = c.real * before
                     coef[3, l, t] = c.imag * before
-            fft_lanes(y_r[r], y_i[r], x[2], x[3], n, lanes, table, one)
-            _delay_line(
-                x[0], x[1], tail[0], tail[1], coef[0], coef[1], coef[2], coef[3], n, cp, lanes, y_r[r], y_i[r]
-            )
+            _delay_line(x[0], x[1], tail, coef, n, cp, lanes, y_r[r], y_i[r])
             fft_lanes(y_r[r], y_i[r], x[2], x[3], n, lanes, table, -one)
+            _to_rows(y_r[r], bins, lanes, rows_r[r, :num])
+            _to_rows(y_i[r], bins, lanes, rows_i[r, :num])
         for k in range(n):
             tail[0, k] = x[0, k * lanes + num - 1]
             tail[1, k] = x[1, k * lanes + num - 1]
+        frame = -1
         for t in range(num):
-            frame = owner[s0 + t]
-            if t == 0 or frame != owner[s0 + t - 1]:
+            if owner[s0 + t] != frame:
+                frame = owner[s0 + t]
                 _directions(h_r[frame], h_i[frame], u_r, u_i, inverse)
-                current = frame
-            _combine(y_r, y_i, bins, lanes, t, unit, u_r, u_i, inverse, sums, grid_i[s0 + t], grid_q[s0 + t])
+                for f in range(width):
+                    inverse[f] *= unit
+            grid_i[s0 + t] = zero
+            grid_q[s0 + t] = zero
+            for r in range(ants):
+                _combine(rows_r[r, t], rows_i[r, t], u_r[r], u_i[r], inverse, grid_i[s0 + t], grid_q[s0 + t])
