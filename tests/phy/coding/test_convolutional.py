@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy.special import ndtr
 
 from phy.coding import viterbi
@@ -240,6 +241,28 @@ def test_kernels_equal_py_func():
     encode_kernel(bits, True, coded[0])
     encode_kernel.py_func(bits, True, coded[1])
     assert (coded[0] == coded[1]).all()
+
+
+@pytest.mark.parametrize(
+    "metric_type,word_type,width,high", [(np.uint8, np.uint32, 8, 9), (np.uint16, np.uint64, 16, 511)]
+)
+def test_costs_never_overflow(metric_type, word_type, width, high):
+    """Random signs at full scale make every path dear; all decisions equal those of unbounded arithmetic."""
+    rng = np.random.default_rng(11)
+    llr = np.where(rng.random(2 * 997) < 0.5, -high, high).astype(np.float32)
+    words, survivors = np.zeros(997, word_type), np.zeros((2, 997), np.uint64)
+    viterbi.branch_costs(llr, np.float32(1), high, width, words)
+    metrics = np.full((2, 64), 12 * high + 1, metric_type)
+    metrics[:, 0] = 0
+    run_steps(words, metrics[0], survivors[0])
+    viterbi._step_all(words, metrics[1], survivors[1])
+    assert (survivors[0] == survivors[1]).all()
+    assert (metrics[0] == metrics[1]).all()
+
+
+@njit
+def run_steps(words, metric, survivors):
+    viterbi._step_all(words, metric, survivors)
 
 
 def test_errors_are_one_line():
