@@ -22,7 +22,7 @@ DOORS = {
         "netsim/traffic.py",
         "netsim/agents/timed.py",
     ),
-    "h5py": ("netsim/trace.py", "phy/abstraction.py"),
+    "h5py": ("netsim/trace.py", "netsim/link_tables.py"),
     "numba": ("phy/", "netsim/semantics/quantizer.py"),
     "torch": ("netsim/agents/", "netsim/semantics/"),
     "commpy": (),
