@@ -103,7 +103,9 @@ def mean_gain(gain, width, first, n):
 
 @njit(cache=True, nogil=True)
 def mean_snr(h, width, es, n0, first_symbol, num_symbols, snr):
-    """snr[b] = mean SNR after combining over the elements of each burst (linear; inf without noise or symbols)."""
+    """snr[b] = mean SNR after combining over the elements of each burst (linear; inf without noise or
+    symbols).
+    """
     gain = np.empty(h.shape[2], np.float64)
     for b in range(es.size):
         combined_gain(h, b, width[b], gain)
@@ -150,20 +152,22 @@ def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first
              first, last, noise, noise_start, received, errors, llr, llr_start, snr):  # fmt: skip
     """Bursts first .. last - 1 through channel, noise and receiver (see phy.bursts.Bursts for the arrays).
 
+    What is None is compiled away: one source serves hard and soft decisions, drawn and given noise.
+
     Args:
-        noise: complex64, N(0, 1) per dimension, burst b from noise_start[b] on; empty: drawn from the keys.
-        received: uint8, hard decisions in the layout of payload, with errors int64[B]; or empty.
-        llr: float32, max-log LLRs, burst b from llr_start[b] on; or empty.
+        noise: complex64, N(0, 1) per dimension, burst b from noise_start[b] on; None: drawn from the keys.
+        received: uint8, hard decisions in the layout of payload, with errors int64[B]; or None.
+        llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
         snr: float64[B], linear SNR after combining, mean over the resource elements.
     """
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
     gi = np.empty(2 * CHUNK_PAIRS, np.float32)
     gq = np.empty(2 * CHUNK_PAIRS, np.float32)
     sym = np.empty(CHUNK + 8, np.uint8)
     scale = np.empty(CHUNK, np.float32)
     gain = np.empty(h.shape[2], np.float64)
     base = np.empty(h.shape[2] + 2 * MIN_PERIOD, np.float32)
-    plane = np.empty((8, CHUNK if llr.size > 0 else 0), np.float32)
+    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
+    plane = np.empty((8, 0 if llr is None else CHUNK), np.float32)
     for b in range(first, last):
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -180,21 +184,21 @@ def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first
             unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
             spread(base, period, re + c, k, scale)
             odd = 0
-            if noise.size > 0:
+            if noise is None:
+                odd = (re + c) & 1
+                normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
+            else:
                 for i in range(k):
                     z = noise[noise_start[b] + c + i]
                     gi[i] = z.real
                     gq[i] = z.imag
-            else:
-                odd = (re + c) & 1
-                normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
-            if llr.size > 0:
-                soft_chunk(m, sym, gi, gq, odd, scale, k, bits, plane, llr, llr_start[b] + c * m)
-            else:
+            if received is not None:
                 slice_symbols(m, sym, gi, gq, odd, scale, k)
                 sym[k : k + 8] = 0
                 pack_symbols(m, sym, (bits + 7) // 8, received, byte)
                 mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
                 wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
-        if llr.size == 0:
+            if llr is not None:
+                soft_chunk(m, sym, gi, gq, odd, scale, k, bits, plane, llr, llr_start[b] + c * m)
+        if errors is not None:
             errors[b] = wrong

@@ -13,10 +13,6 @@ import numpy as np
 from phy import burst_kernels as kernels
 from phy.parameters import ParameterError
 
-# what the kernel takes for an argument that a call does not use
-NO_NOISE = np.empty(0, np.complex64)
-NO_LLR = np.empty(0, np.float32)
-
 _DTYPES = {
     "payload": np.dtype(np.uint8),
     "offset": np.dtype(np.int64),

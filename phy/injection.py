@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from phy import burst_kernels, injection_kernels
-from phy.bursts import NO_LLR, NO_NOISE, Bursts, Received, check_bursts, over_threads, snr_to_db
+from phy.bursts import Bursts, Received, check_bursts, over_threads, snr_to_db
 
 SPARSE_BELOW = 0.1  # move probability per rail below which drawing the gaps is the faster way (measured)
 
@@ -37,7 +37,7 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
         )
         for i in first + np.flatnonzero(errors[first:last] < 0):
             burst_kernels.transmit(
-                *b.arguments(int(i), int(i) + 1, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr)
+                *b.arguments(int(i), int(i) + 1, None, None, received, errors, None, None, snr)
             )
 
     over_threads(run, b.size, threads)

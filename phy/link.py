@@ -15,8 +15,6 @@ import numpy as np
 
 from phy import burst_kernels as kernels
 from phy.bursts import (
-    NO_LLR,
-    NO_NOISE,
     Bursts,
     Received,
     Soft,
@@ -55,9 +53,7 @@ def transmit_bit(bursts: Bursts, threads: int = 1) -> Received:
     snr = np.empty(b.size, np.float64)
 
     def run(first: int, last: int) -> None:
-        kernels.transmit(
-            *b.arguments(first, last, NO_NOISE, b.offset, received, errors, NO_LLR, b.offset, snr)
-        )
+        kernels.transmit(*b.arguments(first, last, None, None, received, errors, None, None, snr))
 
     over_threads(run, b.size, threads)
     return Received(received, errors, snr_to_db(snr))
@@ -83,7 +79,7 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
     unit = noise * np.float32(np.sqrt(2.0 / b.n0))
-    kernels.transmit(*b.arguments(0, b.size, unit, start, received, errors, NO_LLR, start, snr))
+    kernels.transmit(*b.arguments(0, b.size, unit, start, received, errors, None, None, snr))
     return Received(received, errors, snr_to_db(snr))
 
 
@@ -108,7 +104,7 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
     snr = np.full(b.size, np.inf)
 
     def run(first: int, last: int) -> None:
-        kernels.transmit(*b.arguments(first, last, NO_NOISE, start, b.payload[:0], start, llr, start, snr))
+        kernels.transmit(*b.arguments(first, last, None, None, None, None, llr, start, snr))
 
     if llr.size:
         over_threads(run, b.size, threads)

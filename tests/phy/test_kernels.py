@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from phy import burst_kernels, injection_kernels, modulation, philox, qam
-from phy.bursts import NO_NOISE
 
 ORDERS = modulation.ORDERS
 
@@ -113,13 +112,16 @@ def test_burst_kernels(make_bursts, m):
 
     def through(kernel, noise, soft):
         received, errors, snr = b.payload.copy(), np.zeros(2, np.int64), np.zeros(2)
-        llr = np.zeros(96 * m if soft else 0, np.float32)
-        kernel(*b.arguments(0, 2, noise, b.offset * 0, received, errors, llr, start, snr))
+        llr = np.zeros(96 * m, np.float32)
+        hard_out = (None, None) if soft else (received, errors)
+        soft_out = (llr, start) if soft else (None, None)
+        where = None if noise is None else b.offset * 0
+        kernel(*b.arguments(0, 2, noise, where, *hard_out, *soft_out, snr))
         return received, errors, snr, llr
 
     calls = [
-        lambda pick: through(pick(burst_kernels.transmit), NO_NOISE, False),
-        lambda pick: through(pick(burst_kernels.transmit), NO_NOISE, True),
+        lambda pick: through(pick(burst_kernels.transmit), None, False),
+        lambda pick: through(pick(burst_kernels.transmit), None, True),
         lambda pick: through(pick(burst_kernels.transmit), given, False),
         lambda pick: hard(pick(injection_kernels.transmit_injected), 0, 2, 1.1),
         lambda pick: hard(pick(injection_kernels.transmit_flips), table, 0.0, 1.0),
