@@ -1,7 +1,8 @@
 """The SNR contract, measured: `run` makes every row and the bound that its scores must keep.
 
-The contract is stated in `CONTRACT`; the rows are made in `phy.checks_energy`, `phy.checks_waveform` and
-`phy.checks_ber`. Every function under test comes from a `Subjects` value, so that a test can inject a fault.
+The contract is stated in `CONTRACT`; the rows are made in `phy.checks_energy`, `phy.checks_waveform`,
+`phy.checks_ber` and `phy.checks_links`. Every function under test comes from a `Subjects` value, so that a
+test can inject a fault.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from phy import checks_ber, checks_energy, checks_waveform
+from phy import checks_ber, checks_energy, checks_links, checks_waveform
 from phy.checks_row import FAMILY_WISE_LEVEL, Row, family_bound
 from phy.checks_subjects import FULL, QUICK, Effort, Subjects
 from phy.parameters import ParameterError
@@ -79,6 +80,8 @@ PARTS: dict[str, Part] = {  # name -> maker of rows; the position numbers the pa
     "reported": checks_ber.reported_rows,
     "given": checks_ber.given_rows,
     "paths": checks_ber.other_path_rows,
+    "interference": checks_links.interference_rows,
+    "estimation": checks_links.estimation_rows,
     "ber": checks_ber.grid_rows,
 }
 

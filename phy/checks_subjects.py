@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from phy import channel, injection, link, modulation, philox, theory, units, waveform
+from phy import cells, channel, estimation, injection, link, modulation, philox, tdl, theory, units, waveform
 from phy.bursts import Bursts, Received, Soft
 from phy.ofdm import Ofdm
 
@@ -56,6 +56,19 @@ def _delay_line(k_factor: float) -> Draw:
     return draw
 
 
+def _tdl(name: str) -> Draw:
+    def draw(rng: Generator, n: int) -> np.ndarray:
+        model = tdl.profile(name, 300e-9)
+        gains = tdl.path_gains(rng, n, model, np.exp(2j * np.pi * rng.random(n)))
+        return tdl.path_response(gains, model.delay_s, np.array([1.5e6]))
+
+    return draw
+
+
+def _correlated(rng: Generator, n: int) -> np.ndarray:
+    return channel.correlate(channel.rayleigh(rng, (n, 4)), channel.exponential_correlation(4, 0.7j))
+
+
 def fading_models() -> dict[str, Fading]:
     """Every channel model of the package by the name that the report prints."""
     return {
@@ -69,6 +82,10 @@ def fading_models() -> dict[str, Fading]:
         "Jakes, 32 paths": Fading(_jakes),
         "delay line, exponential": Fading(_delay_line(0.0), (0.0, 1)),
         "delay line, first tap K=4": Fading(_delay_line(4.0)),
+        "TDL-A": Fading(_tdl("A"), (0.0, 1)),
+        "TDL-C": Fading(_tdl("C"), (0.0, 1)),
+        "TDL-D": Fading(_tdl("D")),
+        "correlated Rayleigh, 4 antennas": Fading(_correlated),
     }
 
 
@@ -90,9 +107,12 @@ class Subjects:
     transmit_bit: Callable[[Bursts], Received] = link.transmit_bit
     transmit_injected: Callable[[Bursts], Received] = injection.transmit_injected
     transmit_waveform: Callable[..., Received] = waveform.transmit_waveform
+    transmit_cells: Callable[..., tuple[Received, np.ndarray]] = cells.transmit_cells
+    transmit_estimated: Callable[..., Received] = estimation.transmit_bit_estimated
     demap_llr: Callable[..., Soft] = link.demap_llr
     ber_awgn: Callable[..., np.ndarray] = theory.ber_awgn
     ber_rician: Callable[..., np.ndarray] = theory.ber_rician
+    ber_estimated: Callable[..., np.ndarray] = theory.ber_qpsk_estimated
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import pytest
 
 from phy import __main__ as cli
 from phy import channel, check, link, modulation, philox, theory, units, waveform
+from phy.cells import transmit_cells
 from phy.checks_row import Row, counts_z, family_bound, law_z, mean_z, signed_root
 from phy.checks_subjects import Effort, Fading, Subjects, fading_models
+from phy.estimation import transmit_bit_estimated
 from phy.injection import transmit_injected
 from phy.link import demap_llr, transmit_bit, transmit_waveform
 from phy.ofdm import Ofdm
@@ -74,6 +76,7 @@ LINK = ("given", "paths", "ber", "reported")
 LLR = ("llr", "reported")
 WAVE = {"through_samples", "frame_noise"}  # rows of the sample level measure one through the other
 BIT = {"transmit_bit"}
+LOUD_OTHER = np.array([[1.0, A], [1.0, 1.0]], np.float32)[:, :, None]
 # place of the fault -> (changed subjects, subjects that may be reported, parts that the fast tier runs)
 FAULTS = {
     "energy of the constellation": (
@@ -132,6 +135,18 @@ FAULTS = {
     ),
     "es of the soft receiver": (
         {"demap_llr": lambda b, **k: demap_llr(louder(b), **k)}, {"demap_llr"}, ("llr",),
+    ),
+    "amplitudes of the cells": (
+        {"transmit_cells": lambda b, c, a: transmit_cells(b, c, a * np.float32(A))}, {"transmit_cells"},
+        ("interference",),
+    ),
+    "energy of the interferer": (
+        {"transmit_cells": lambda b, c, a: transmit_cells(b, c, a * LOUD_OTHER)}, {"transmit_cells"},
+        ("interference",),
+    ),
+    "es behind the channel estimate": (
+        {"transmit_estimated": lambda b, *a: transmit_bit_estimated(louder(b), *a)}, {"transmit_estimated"},
+        ("estimation",),
     ),
     "closed form, AWGN": (
         {"ber_awgn": lambda m, g, *a: theory.ber_awgn(m, g * UP, *a)},
