@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
-        extra = EXTRAS[error.name]
-        print(f"netsim: {error.name} is not installed: in the checkout: pip install -e '.[{extra}]'", file=sys.stderr)
+        remedy = f"in the checkout: pip install -e '.[{EXTRAS[error.name]}]'"
+        print(f"netsim: {error.name} is not installed: {remedy}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has left, e.g. `| head`
         sys.stderr.close()

@@ -68,6 +68,33 @@ def _cell(cell) -> str:
     )
 
 
+def _toscn_table_3(episodes: int | None, jobs: int, out: Path) -> None:
+    from netsim.figures import toscn_table_3 as figure
+
+    if episodes is not None or jobs != 1:
+        raise ParameterError("figure toscn-table-3: has no episodes and runs in one process")
+    with _progress("toscn-table-3") as advance:
+        found = figure.entries("auto", advance)
+    title = f"TOSCN Table III: A = a1 eta^a2 + a3 at {figure.FITTED_SNR_DB:g} dB (standard errors)"
+    table = Table(title=title, header_style="bold")
+    for name in ("task", "importance", "a1", "a2", "a3", "MSE", "images"):
+        table.add_column(name, justify="left" if name in ("task", "importance") else "right")
+    for entry in found:
+        k, f = entry.knowledge, entry.fit
+        cells = [f"{a:.3f} ({d:.3f})" for a, d in zip(f.alpha, f.deviation)]
+        table.add_row(k.task, k.mode, *cells, f"{f.mse:.1e}", str(k.trials))
+        if k.mode == figure.MODES[-1]:
+            *alpha, mse = figure.PAPER[k.task]
+            table.add_row(k.task, "paper", *(f"{a:.3f}" for a in alpha), f"{mse:.1e}", "", style="dim")
+            table.add_section()
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(table)
+    for source in dict.fromkeys(entry.source for entry in found):
+        console.print(source, markup=False)
+    figure.write_csv(found, out / "toscn-table-3.csv")
+    console.print(f"counts: {out}/toscn-table-3.csv")
+
+
 def _phy_ber(episodes: int | None, jobs: int, out: Path) -> None:
     from netsim.figures import phy_ber as figure
 
@@ -85,4 +112,5 @@ def _phy_ber(episodes: int | None, jobs: int, out: Path) -> None:
 FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {
     "phy-ber": _phy_ber,
     "toscn-policies": _toscn_policies,
+    "toscn-table-3": _toscn_table_3,
 }
