@@ -124,7 +124,7 @@ class Effort:
     targets: tuple[float, ...]  # bit error rates that choose the SNRs
 
 
-FULL = Effort(samples=200_000, symbols=200_000, targets=(0.1, 0.03, 0.01, 0.003))
+FULL = Effort(samples=200_000, symbols=120_000, targets=(0.1, 0.03, 0.01, 0.003))
 QUICK = Effort(samples=100_000, symbols=24_000, targets=(0.05, 0.01))
 
 
