@@ -76,6 +76,7 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
     if p <= 0.0:
         return np.int64(0)
     scale_log = 1.0 / math.log1p(-p)
+    q_two = tail(3.0 / s_max)
     wrong = np.int64(0)
     position = np.int64(-1)
     draw = np.uint64(0)
@@ -94,11 +95,13 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
         k = position // rails
         s = scale_of[(re + k) % width]
         v = q_max * ((np.float64(c) + 0.5) / 4294967296.0 + np.float64(d)) / 4294967296.0
-        moves = 0
-        while moves < num_moves and s > 0.0 and v < tail((2 * moves + 1) / s):
-            moves += 1
-        if moves == 0:
-            continue
+        # at the proposing subcarrier a move is certain, and more than one level is rare
+        moves = 1 if s == s_max else 0
+        if s < s_max or v < q_two:
+            while moves < num_moves and s > 0.0 and v < tail((2 * moves + 1) / s):
+                moves += 1
+            if moves == 0:
+                continue
         bit = first_bit + k * m
         sent = _get_bits(payload, bit, m)
         if m == 1:
