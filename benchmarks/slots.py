@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -106,42 +107,40 @@ def drain(store: simpy.Store) -> Generator[Any, Any, None]:
         yield store.get()
 
 
-def run_slots(phy: Phy, slots: int, queue: bool, record: bool, folder: Path) -> None:
+def run_slots(phy: Phy, slots: int, queue: bool, writer: TraceWriter | None) -> None:
     """`slots` slots of every user."""
     env = simpy.Environment()
     store = simpy.Store(env) if queue else None
-    writer = TraceWriter(folder / "slots.h5", ATTRIBUTES) if record else None
     for ue in range(USERS):
         env.process(user(env, ue, phy, store, writer))
     if store is not None:
         env.process(drain(store))
     env.run(until=slots + 0.5)
-    if writer is not None:
-        writer.close(complete=True)
 
 
 def slot_loops(effort: Effort, slots: int) -> Seconds:
-    """CPU seconds per slot and user: the loop without PHY, with ours and with NumPy's."""
+    """CPU seconds per slot and user: the loop without PHY, with ours and with NumPy's.
+
+    The files are opened and closed outside the measurement: a run of the simulator has one, too.
+    """
     few = max(slots // 20, 20)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    phys = {"": no_phy, ", bit": our_phy(), ", bit, new Bursts": our_phy_new_bursts(), ", numpy": numpy_phy()}
+    runs: dict[str, tuple[Callable[[], None], float]] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
 
-        def loop(phy: Phy, number: int, queue: bool, record: bool) -> tuple[Callable[[], None], float]:
-            return lambda: run_slots(phy, number, queue, record, folder), float(number * USERS)
+        def add(name: str, phy: Phy, queue: bool, record: bool) -> None:
+            number = few if phy is phys[", numpy"] else slots
+            writer = None
+            if record:
+                writer = TraceWriter(Path(folder) / f"{len(runs)}.h5", ATTRIBUTES)
+                stack.callback(writer.close, complete=True)
+            runs[name] = (lambda: run_slots(phy, number, queue, writer), float(number * USERS))
 
-        return race(
-            {
-                "timeout": loop(no_phy, slots, False, False),
-                "timeout, queue": loop(no_phy, slots, True, False),
-                "timeout, queue, record": loop(no_phy, slots, True, True),
-                "timeout, bit": loop(our_phy(), slots, False, False),
-                "timeout, bit, queue, record": loop(our_phy(), slots, True, True),
-                "timeout, bit with new Bursts, queue, record": loop(our_phy_new_bursts(), slots, True, True),
-                "timeout, numpy": loop(numpy_phy(), few, False, False),
-                "timeout, numpy, queue, record": loop(numpy_phy(), few, True, True),
-            },
-            effort,
-        )
+        add("timeout, queue", no_phy, True, False)
+        for what, phy in phys.items():
+            add(f"timeout{what}", phy, False, False)
+            add(f"timeout{what}, queue, record", phy, True, True)
+        return race(runs, effort)
 
 
 def _ticks(env: simpy.Environment) -> Generator[Any, Any, None]:

@@ -27,7 +27,7 @@ class Effort:
 
 
 FULL = Effort(rounds=9, sample_s=0.05, budget_s=120.0, check_blocks=1024)
-QUICK = Effort(rounds=5, sample_s=0.008, budget_s=1.2, check_blocks=256)
+QUICK = Effort(rounds=5, sample_s=0.005, budget_s=1.0, check_blocks=192)
 
 
 def race(runs: Mapping[str, tuple[Callable[[], Any], float]], effort: Effort) -> Seconds:
