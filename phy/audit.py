@@ -30,6 +30,7 @@ from phy.audit_claim import Claim, Effort
 from phy.audit_kinds import Sums, sampler_for
 
 _PILOT_CALLS = 48
+_LEAST_CALLS = 8  # however slow the function is
 
 
 @dataclass(frozen=True)
@@ -104,24 +105,24 @@ def audit(subject: Subject, claim: Claim, effort: Effort | None = None) -> Audit
 def _point(subject: Subject, claim: Claim, effort: Effort, snr_db: float | None, rng: Generator) -> Point:
     sampler, to_db = sampler_for(subject, claim, effort, snr_db, rng)
 
-    def run(calls: int) -> tuple[Interval, list[Sums]]:
-        stop = time.perf_counter() + 2.0 * effort.seconds
+    def run(calls: int, seconds: float) -> tuple[Interval, list[Sums]]:
+        stop = time.perf_counter() + seconds
         drawn: list[Sums] = []
-        while len(drawn) < calls and (len(drawn) < _PILOT_CALLS or time.perf_counter() < stop):
+        while len(drawn) < calls and (len(drawn) < _LEAST_CALLS or time.perf_counter() < stop):
             drawn.append(sampler(rng))
         sums = np.array([d["offset"] for d in drawn])
         ends = [to_db(r) for r in ratio_interval(sums, effort.confidence)]
         return Interval(ends[0], min(ends), max(ends)), drawn
 
     start = time.perf_counter()
-    pilot, _ = run(_PILOT_CALLS)
-    per_call = max((time.perf_counter() - start) / _PILOT_CALLS, 1e-6)
-    wanted = 1.3 * _PILOT_CALLS * (pilot.half_width_db / (0.5 * effort.tolerance_db)) ** 2
-    limit = max(_PILOT_CALLS, int(effort.seconds / per_call))
+    pilot, tried = run(_PILOT_CALLS, effort.seconds)
+    per_call = max((time.perf_counter() - start) / len(tried), 1e-6)
+    wanted = 1.3 * len(tried) * (pilot.half_width_db / (0.5 * effort.tolerance_db)) ** 2
+    limit = max(_LEAST_CALLS, int(effort.seconds / per_call))
     if pilot.value_db == math.inf:  # no noise: more calls would not show any
         wanted = _PILOT_CALLS
     calls = int(min(max(wanted, _PILOT_CALLS), limit)) if math.isfinite(wanted) else limit
-    offset, drawn = run(calls)
+    offset, drawn = run(calls, 2.0 * effort.seconds)
     details = {
         name: ratio_interval(np.array([d[name] for d in drawn]), 0.5)[0]
         for name in drawn[0]

@@ -5,8 +5,10 @@ Whatever goes wrong in there becomes one line that names the function and what i
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,8 @@ def load(name: str) -> Callable[..., Any]:
         raise AuditError(f"{name!r}: must be module:function or file.py:function")
     try:
         found: Any = _from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except AuditError:
+        raise
     except (Exception, SystemExit) as error:
         raise AuditError(f"{where} cannot be imported: {type(error).__name__}: {error}") from None
     for part in attribute.split("."):
@@ -83,7 +87,7 @@ class Subject:
     def __call__(self, *arguments: Any) -> Any:
         """Calls the function; complex arrays among the arguments are handed over in its layout."""
         try:
-            return self.function(*[self._give(a) for a in arguments])
+            return self._run(arguments)
         except (TypeError, AttributeError) as error:
             given = any(isinstance(a, np.ndarray) for a in arguments)
             if not (self._may_switch and given and not self.tensors and "torch" in sys.modules):
@@ -92,7 +96,7 @@ class Subject:
             raise self._raised(error, arguments) from None
         self.tensors = True
         try:
-            return self.function(*[self._give(a) for a in arguments])
+            return self._run(arguments)
         except (Exception, SystemExit) as error:
             raise self._raised(error, arguments) from None
 
@@ -101,14 +105,14 @@ class Subject:
 
         `scalar`: a single number is an array of shape (1,).
         """
-        if hasattr(answer, "detach"):
-            answer = answer.detach().cpu().numpy()
         try:
+            if hasattr(answer, "detach"):  # a tensor; views that conjugate or negate lazily are settled first
+                answer = answer.detach().cpu().resolve_conj().resolve_neg().numpy()
             a = np.atleast_1d(answer) if scalar else np.asarray(answer)
             if a.dtype.kind not in "biufc":
                 raise TypeError(a.dtype)
             a = a.astype(np.complex128 if np.iscomplexobj(a) else np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise AuditError(
                 f"{self.name} returned {type(answer).__name__} as {what}: must be an array of numbers"
             ) from None
@@ -129,15 +133,19 @@ class Subject:
             )
         return a[..., 0::2] + 1j * a[..., 1::2]
 
+    def _run(self, arguments: tuple[Any, ...]) -> Any:
+        with contextlib.redirect_stdout(io.StringIO()):  # its prints would drown the report
+            return self.function(*[self._give(a) for a in arguments])
+
     def _give(self, value: Any) -> Any:
         if not isinstance(value, np.ndarray):
             return value
         if np.iscomplexobj(value) and self.layout == "pairs":
             value = np.stack([value.real, value.imag], axis=-1).reshape(*value.shape[:-1], -1)
         if not self.tensors:
-            return value
+            return value.copy()  # the function may work in place
         single = {"c": np.complex64, "f": np.float32}.get(value.dtype.kind, value.dtype)
-        return sys.modules["torch"].from_numpy(np.ascontiguousarray(value, single))
+        return sys.modules["torch"].from_numpy(np.array(value, single, order="C"))
 
     def _raised(self, error: BaseException, arguments: tuple[Any, ...]) -> AuditError:
         shown = ", ".join(

@@ -15,7 +15,9 @@ from phy.parameters import Checked, Rule, at_least_one, finite, one_of, paramete
 KINDS = ("awgn", "channel", "equalised", "fading", "modulator", "codec")
 CONVENTIONS = ("es/n0", "eb/n0", "real")
 ARGUMENTS = ("snr-db", "snr", "n0", "noise-std", "noise-var")
-_SHAPE = Rule(lambda s: all(n >= 1 for n in s) and math.prod(s) >= 8, "must hold at least 8 numbers")
+_SHAPE = Rule(
+    lambda s: all(n >= 1 for n in s) and 8 <= math.prod(s) <= 10_000_000, "must hold 8 to 10 million numbers"
+)
 _SNRS = Rule(lambda s: len(s) > 0 and all(-30.0 <= x <= 60.0 for x in s), "must be SNRs in [-30, 60] dB")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -200,6 +201,29 @@ def test_a_function_without_noise_is_off_not_a_crash(measure):
     assert "no noise at all" in findings(result)
 
 
+def test_a_function_may_work_in_place_and_print(measure, capsys):
+    def in_place(x, snr_db):
+        print("noise for", snr_db)
+        x += examples.awgn(np.zeros_like(x), snr_db)
+        return x
+
+    assert measure(in_place, Claim("awgn")).agrees
+    assert capsys.readouterr().out == ""
+
+
+def test_a_slow_function_is_called_a_few_times_only(measure):
+    calls = []
+
+    def slow(x, snr_db):
+        calls.append(time.sleep(0.01))
+        return examples.awgn(x, snr_db)
+
+    result = measure(slow, Claim("awgn"), snr_db=(0.0,), seconds=0.02, tolerance_db=1e-3)
+    assert result.points[0].calls >= 8
+    assert result.points[0].verdict == "undecided"
+    assert len(calls) < 30
+
+
 def test_pure_noise_is_off_not_a_crash(measure):
     result = measure(lambda x, a: examples.rayleigh(x.shape), Claim("awgn"), seconds=0.2)
     assert {p.verdict for p in result.points} <= {"off", "undecided"}
@@ -243,12 +267,12 @@ def test_bad_functions_are_one_line(case, tmp_path, capsys):
     [
         ([], "needs either MODULE:FUNCTION or --examples"),
         (["f"], "'f': must be module:function"),
-        (["nowhere.py:f"], "no file nowhere.py"),
+        (["nowhere.py:f"], "phy: no file nowhere.py"),
         (["phy.audit_examples:awgn", "--kind", "x"], "Claim.kind = 'x': must be one of awgn, channel"),
         (["phy.audit_examples:awgn", "--layout", "polar"], "Claim.layout = 'polar'"),
         (["phy.audit_examples:awgn", "--snr-db", "a"], "--snr-db 'a': must be numbers"),
         (["phy.audit_examples:awgn", "--snr-db", "300"], "must be SNRs in [-30, 60] dB"),
-        (["phy.audit_examples:awgn", "--shape", "2"], "must hold at least 8 numbers"),
+        (["phy.audit_examples:awgn", "--shape", "2"], "must hold 8 to 10 million numbers"),
         (["phy.audit_examples:awgn", "--bits-per-symbol", "3"], "must be one of 1, 2, 4, 6, 8"),
         (["phy.audit_examples:awgn", "--json", "no/such/x.json"], "must be a file in an existing folder"),
         (["phy.audit_examples:rayleigh", "--kind", "fading", "--layout", "real"], "has no layout real"),
