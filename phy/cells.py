@@ -5,6 +5,9 @@ y_i = sum over j of amplitude[i, j] x_j + n, with x_j the symbols that cell j re
 is silent). The receiver knows its own amplitude, equalises with it and slices. An interferer that arrives
 within the cyclic prefix is a phase per subcarrier, so delays go into `amplitude`; `transmit_cells_waveform`
 does the same at sample level.
+
+Users that share elements by beams or by a multi-user receiver are the same thing with other amplitudes:
+`beam_amplitudes` (downlink, any beam matrix) and `combiner_amplitudes` (uplink, any combiner).
 """
 
 from __future__ import annotations
@@ -33,6 +36,39 @@ def cell_amplitudes(h: np.ndarray, es: np.ndarray) -> np.ndarray:
     w = np.conj(own) / np.where(norm > 0.0, norm, 1.0)
     combined = np.einsum("irf,ijrf->ijf", w, h)
     return np.ascontiguousarray(combined * np.sqrt(np.asarray(es, np.float64))[:, :, None], np.complex64)
+
+
+def beam_amplitudes(h: np.ndarray, beams: np.ndarray, es: np.ndarray) -> np.ndarray:
+    """Downlink with one beam a user on the same elements: amplitude[u, v] = h_u^T f_v sqrt(es_v).
+
+    Args:
+        h: complex[U, M, F], channel of each user; beams: complex[M, U] or complex[M, U, F], unit-norm columns
+            for power es (`phy.beamforming`, or what an agent chooses).
+        es: float[U], energy per element that each beam sends, at the receiver for |h^T f| = 1.
+
+    Returns: complex64[U, U, F].
+    """
+    f = beams if beams.ndim == 3 else np.repeat(beams[:, :, None], h.shape[2], axis=2)
+    gain = np.einsum("umf,mvf->uvf", h, f)
+    return np.ascontiguousarray(gain * np.sqrt(np.asarray(es, np.float64))[None, :, None], np.complex64)
+
+
+def combiner_amplitudes(h: np.ndarray, combiners: np.ndarray, es: np.ndarray) -> np.ndarray:
+    """Uplink of several users to one receiver: amplitude[u, v] = w_u h_v sqrt(es_v) with w_u scaled to unit
+    norm.
+
+    Args:
+        h: complex[R, U, F], columns are the users' channels; combiners: complex[U, R] or complex[U, R, F],
+            any scale (`beamforming.lmmse`, `mrc`).
+        es: float[U], received energy per element and antenna for |h| = 1.
+
+    Returns: complex64[U, U, F]; the noise after each combiner has n0, the own amplitude equalises the bias
+        away.
+    """
+    w = combiners if combiners.ndim == 3 else np.repeat(combiners[:, :, None], h.shape[2], axis=2)
+    norm = np.linalg.norm(w, axis=1, keepdims=True)
+    gain = np.einsum("urf,rvf->uvf", w / np.where(norm > 0.0, norm, 1.0), h)
+    return np.ascontiguousarray(gain * np.sqrt(np.asarray(es, np.float64))[None, :, None], np.complex64)
 
 
 def delay_phases(ofdm: Ofdm, delay_samples: np.ndarray, num_subcarriers: int) -> np.ndarray:

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from scipy.special import erfc
 
-from phy import theory
+from phy import beamforming, theory
 from phy.bursts import Bursts
-from phy.cells import cell_amplitudes, delay_phases, transmit_cells, transmit_cells_waveform
+from phy.cells import (
+    beam_amplitudes,
+    cell_amplitudes,
+    combiner_amplitudes,
+    delay_phases,
+    transmit_cells,
+    transmit_cells_waveform,
+)
 from phy.channel import rayleigh
 from phy.link import transmit_bit
 from phy.ofdm import Ofdm
@@ -168,6 +175,38 @@ def test_sample_level_gives_the_same_decisions():
     assert not np.array_equal(
         transmit_cells_waveform(bursts, cell, late, ofdm, width).payload, shifted.payload
     )
+
+
+def test_zero_forcing_beams_leave_awgn_and_matched_beams_interfere(inside_binomial):
+    """Two users, four antennas: BER of the closed form behind ZF; the SINR of the formula behind MRT."""
+    h = rayleigh(np.random.default_rng(6), (2, 4))
+    es = np.array([6.0, 12.0])
+    bursts, cell = cell_bursts(2, 200_000, n0=1.0, m=2)
+    beams = beamforming.zf(h)
+    received, _ = transmit_cells(bursts, cell, beam_amplitudes(h[:, :, None], beams, es))
+    gain = np.abs(np.einsum("um,mu->u", h, beams)) ** 2 * es
+    for u in range(2):
+        assert inside_binomial(int(received.num_bit_errors[u]), 400_000, float(theory.ber_awgn(2, gain[u])))
+    matched = beamforming.mrt(h).T
+    received, measured_db = transmit_cells(bursts, cell, beam_amplitudes(h[:, :, None], matched, es))
+    sinr_db = 10 * np.log10(beamforming.sinr_transmit(h, matched, es))
+    assert np.allclose(received.snr_db, sinr_db, atol=1e-3)
+    assert np.allclose(measured_db, sinr_db, atol=0.05)
+
+
+def test_linear_receivers_have_the_sinr_of_the_formula():
+    h = rayleigh(np.random.default_rng(7), (4, 3))
+    bursts, cell = cell_bursts(3, 40_000, n0=1.0)
+    es = 20.0
+    rates = []
+    for w in (beamforming.lmmse(h, 1 / es), beamforming.mrc(h.T)):
+        amplitude = combiner_amplitudes(h[:, :, None], w, np.full(3, es))
+        received, measured_db = transmit_cells(bursts, cell, amplitude)
+        sinr_db = 10 * np.log10(beamforming.sinr_receive(w, h, es))
+        assert np.allclose(received.snr_db, sinr_db, atol=1e-3)
+        assert np.allclose(measured_db, sinr_db, atol=0.1)
+        rates.append(received.num_bit_errors.sum())
+    assert rates[0] < 0.5 * rates[1]
 
 
 def test_bad_input_is_named():
