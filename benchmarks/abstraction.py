@@ -19,13 +19,14 @@ if __name__ == "__main__":
 from netsim.link_tables import save_link_tables
 from phy.abstraction import LinkAbstraction, measure_abstraction, measure_faded, prediction_error
 from phy.bler_measure import Effort
+from phy.block_channel import BlockChannel
 from phy.channel import exponential_profile
-from phy.coded_block import BlockChannel, CodedBlock, block_of_mcs
+from phy.coded_block import CodedBlock, block_of_mcs
 from phy.coding.mcs import mcs_table
 
-# 48 subcarriers of 15 kHz, taps 260 ns apart; the other profile is longer and has 2 receive antennas
+# 48 subcarriers of 15 kHz: taps 260 ns apart, falling by 1 dB each; TDL-C with two receive antennas
 FITTED = BlockChannel("tdl", 1, tuple(exponential_profile(8, 1.0).tolist()), 0.0, 256, 48)
-OTHER = BlockChannel("tdl", 2, tuple(exponential_profile(12, 0.5).tolist()), 0.0, 256, 48)
+OTHER = BlockChannel("tdl_c", 2, num_subcarriers=48, delay_spread_s=1e-6)
 CONVOLUTIONAL = (
     CodedBlock(500, 2, 0.5, code="convolutional"),
     CodedBlock(960, 4, 0.75, code="convolutional"),
@@ -33,7 +34,7 @@ CONVOLUTIONAL = (
 )
 HEADER = """
 | code | Q_m | rate | bits | SNR at BLER 10 % | method | beta | fit residual | counting alone | fresh, same \
-profile | fresh, other profile, 2 antennas | time |
+profile | fresh, TDL-C 1 us, 2 antennas | time |
 |---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 

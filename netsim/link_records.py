@@ -22,13 +22,14 @@ import numpy as np
 from phy.abstraction import BetaFit, LinkAbstraction
 from phy.bler import BlerTable, ScoreTable
 from phy.bler_measure import Effort
-from phy.coded_block import BlockChannel, CodedBlock
+from phy.block_channel import BlockChannel
+from phy.coded_block import CodedBlock
 from phy.parameters import Checked, ParameterError
 
 MODULES = (
-    "phy.abstraction", "phy.bler", "phy.bler_measure", "phy.burst_kernels", "phy.bursts", "phy.channel",
+    "phy.abstraction", "phy.bler", "phy.block_channel", "phy.bler_measure", "phy.burst_kernels", "phy.bursts", "phy.channel",
     "phy.coded_block", "phy.effective_sinr", "phy.link", "phy.modulation", "phy.philox", "phy.qam",
-    "phy.scrambling", "phy.coding.convolutional", "phy.coding.crc", "phy.coding.ldpc",
+    "phy.scrambling", "phy.tdl", "phy.coding.convolutional", "phy.coding.crc", "phy.coding.ldpc",
     "phy.coding.ldpc_kernels", "phy.coding.ldpc_rate", "phy.coding.ldpc_soft", "phy.coding.ldpc_tables",
     "phy.coding.mcs", "phy.coding.transport", "phy.coding.transport_size", "phy.coding.viterbi",
 )  # fmt: skip

@@ -19,7 +19,8 @@ from scipy.special import ndtri
 
 from phy.bler import BlerTable, Counts, Reals
 from phy.bler_measure import Effort, count_blocks, measure_waterfall, point_key
-from phy.coded_block import BlockChannel, CodedBlock
+from phy.block_channel import BlockChannel
+from phy.coded_block import CodedBlock
 from phy.effective_sinr import METHODS, effective_snr
 from phy.parameters import ParameterError
 

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 from phy.bler import BlerTable, Counts, Reals, ScoreTable
-from phy.coded_block import BlockChannel, CodedBlock, random_payloads, transmit_blocks
+from phy.block_channel import BlockChannel
+from phy.coded_block import CodedBlock, random_payloads, transmit_blocks
 from phy.parameters import Checked, ParameterError, at_least_one, parameter
 
 

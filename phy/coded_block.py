@@ -6,7 +6,7 @@ interleaver of TS 38.212). Code "convolutional" is the K = 7 code of IEEE 802.11
 CRC of TS 38.212 5.1 and spread over the block by the 32-column interleaver of TS 36.212 5.1.4.2.1. Both are
 scrambled as in TS 38.211 6.3.1.1.
 
-Payload, noise and fading of a block depend on (key, index of the block) only, never on the batch.
+Payload and noise of a block depend on (key, index of the block) only, never on the batch.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit
-from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 from phy.bursts import Bursts
-from phy.channel import frequency_response, tapped_delay_line
 from phy.coding import convolutional, crc
 from phy.coding.convolutional import ConvolutionalCode
 from phy.coding.mcs import Mcs
@@ -34,7 +32,14 @@ from phy.coding.transport import (
 )
 from phy.coding.transport_size import transport_block_size
 from phy.link import demap_llr
-from phy.parameters import Checked, ParameterError, Rule, at_least_one, non_negative, one_of, parameter
+from phy.parameters import (
+    Checked,
+    ParameterError,
+    Rule,
+    at_least_one,
+    one_of,
+    parameter,
+)
 from phy.philox import LANE_PAYLOAD, words
 from phy.scrambling import gold_sequence
 
@@ -239,37 +244,3 @@ def random_payloads(block: CodedBlock, key: int, index: NDArray[np.int64]) -> Bi
     out = np.empty((len(index), 4 * -(-block.num_bits // 128)), np.uint32)
     payload_kernel(np.uint64(key), np.ascontiguousarray(index, np.int64), out)
     return np.unpackbits(out.view(np.uint8), axis=1)[:, : block.num_bits]
-
-
-@dataclass(frozen=True)
-class BlockChannel(Checked):
-    """The small-scale channel of a block, constant in time over the block; E|h|^2 = 1 per antenna."""
-
-    kind: str = parameter("awgn", meaning="awgn: h = 1; tdl: tapped delay line", rule=one_of("awgn", "tdl"))
-    num_rx_ant: int = parameter(1, meaning="receive antennas, combined by MRC", rule=at_least_one)
-    tap_powers: tuple[float, ...] = parameter((1.0,), meaning="powers of sample-spaced taps, sum 1 (tdl)")
-    k_factor: float = parameter(0.0, meaning="Rician factor of the first tap, linear", rule=non_negative)
-    fft_size: int = parameter(256, meaning="samples of the useful symbol", rule=at_least_one)
-    num_subcarriers: int = parameter(1, meaning="subcarriers of the allocation, adjacent", rule=at_least_one)
-
-    def check(self) -> None:
-        powers = np.array(self.tap_powers)
-        if powers.size < 1 or not np.all(powers >= 0.0) or abs(powers.sum() - 1.0) > 1e-6:
-            raise self.error("tap_powers", "must be >= 0 and have the sum 1")
-        if powers.size > self.fft_size or self.num_subcarriers > self.fft_size:
-            raise self.error("fft_size", "must hold all taps and all subcarriers")
-        if self.kind == "awgn" and (self.num_subcarriers != 1 or powers.size != 1):
-            raise self.error("kind", "must be tdl for several taps or subcarriers")
-
-    def draw(self, key: int, index: NDArray[np.int64]) -> NDArray[np.complex64]:
-        """complex64[B, num_rx_ant, num_subcarriers]: the realisations with these numbers under this key."""
-        if self.kind == "awgn":
-            return np.ones((len(index), self.num_rx_ant, 1), np.complex64)
-        powers = np.array(self.tap_powers)
-        bins = np.arange(self.num_subcarriers) - self.num_subcarriers // 2
-        out = np.empty((len(index), self.num_rx_ant, self.num_subcarriers), np.complex64)
-        for b, number in enumerate(index):
-            rng = Generator(Philox(key=(int(number) << 64) | (key & 0xFFFFFFFFFFFFFFFF)))
-            taps = tapped_delay_line(rng, (self.num_rx_ant,), powers, self.k_factor)
-            out[b] = frequency_response(taps, self.fft_size, bins)
-        return out

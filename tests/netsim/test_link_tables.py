@@ -23,7 +23,8 @@ from netsim.link_tables import (
 from phy.abstraction import BetaFit, LinkAbstraction
 from phy.bler import BlerTable, ScoreTable
 from phy.bler_measure import Effort
-from phy.coded_block import BlockChannel, CodedBlock
+from phy.block_channel import BlockChannel
+from phy.coded_block import CodedBlock
 
 # imported by the link, but no block of a measurement passes through them
 NOT_INVOLVED = {

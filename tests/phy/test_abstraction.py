@@ -23,8 +23,9 @@ from phy.abstraction import (
 )
 from phy.bler import BlerTable, ScoreTable, clopper_pearson
 from phy.bler_measure import Effort, count_blocks, measure_bler, measure_scores, measure_waterfall
+from phy.block_channel import BlockChannel
 from phy.channel import exponential_profile
-from phy.coded_block import BlockChannel, CodedBlock, block_of_mcs
+from phy.coded_block import CodedBlock, block_of_mcs
 from phy.coding.mcs import MCS_64QAM
 from phy.effective_sinr import effective_snr
 from phy.parameters import ParameterError

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from phy.block_channel import BlockChannel
 from phy.channel import exponential_profile
 from phy.coded_block import (
-    BlockChannel,
     CodedBlock,
     block_of_mcs,
     decode_blocks,
@@ -141,13 +141,15 @@ def test_block_error_rate_agrees_with_a_direct_simulation(block, snr_db):
     assert z_score(0.3) < -norm.ppf(0.9995)
 
 
-def test_selective_channel_has_unit_energy_and_follows_its_key():
-    h = SELECTIVE.draw(1, np.arange(3000))
+@pytest.mark.parametrize("kind", ["tdl", "tdl_a", "tdl_c", "tdl_d"])
+def test_selective_channel_has_unit_energy_and_follows_its_key(kind):
+    channel = SELECTIVE if kind == "tdl" else BlockChannel(kind, 2, num_subcarriers=36, delay_spread_s=3e-7)
+    h = channel.draw(1, np.arange(1500))
     energy = (np.abs(h) ** 2).mean(axis=2)
     error = energy.std() / math.sqrt(energy.size)
     assert abs(energy.mean() - 1.0) < 4.0 * error and error < 0.02
-    assert np.array_equal(SELECTIVE.draw(1, np.array([17]))[0], h[17])
-    assert not np.array_equal(SELECTIVE.draw(2, np.array([17]))[0], h[17])
+    assert np.array_equal(channel.draw(1, np.array([17]))[0], h[17])
+    assert not np.array_equal(channel.draw(2, np.array([17]))[0], h[17])
 
 
 def test_sizes():
@@ -169,7 +171,9 @@ def test_sizes():
         (lambda: CodedBlock(100, 4, 0.6, code="convolutional"), "must be 1/2, 2/3, 3/4 or 5/6"),
         (lambda: CodedBlock(100, 4, 0.5, code="convolutional", num_re=9), "must be left out"),
         (lambda: CodedBlock(100_000, 4, 0.5, num_re=3), "number of code blocks"),
-        (lambda: BlockChannel("awgn", 1, (0.5, 0.5)), "must be tdl"),
+        (lambda: BlockChannel("awgn", 1, (0.5, 0.5)), "must be tdl for own taps"),
+        (lambda: BlockChannel("tdl_c", 1, (1.0,), 2.0), "must be tdl for own taps"),
+        (lambda: BlockChannel("awgn", num_subcarriers=2), "for several subcarriers"),
         (lambda: BlockChannel("tdl", 1, (0.5, 0.4)), "have the sum 1"),
         (lambda: BlockChannel("tdl", 1, (1.0,), 0.0, 64, 65), "must hold all taps"),
         (lambda: encode_blocks(np.zeros((2, 99), np.uint8), CodedBlock(100, 4, 0.5)), "(blocks, 100)"),
