@@ -88,23 +88,19 @@ def _unknown(parameters: Checked, path: str, known: dict[str, dataclasses.Field]
     return UnknownPath(path, f"no parameter '{wrong}'{hint}")
 
 
-def parse_assignments(parameters: Checked, texts: list[str]) -> dict[str, Any]:
-    """`["ofdm.cp_len=8", ...]` to values of the declared types.
+def parse_assignment(parameters: Checked, text: str) -> dict[str, Any]:
+    """`ofdm.cp_len=8` to {path: value of the declared type}.
 
     Raises:
-        ParameterError: not of the form path=value, unknown path, value that the type does not admit.
+        ParameterError: not of the form path=value, unknown path (with the nearest known one), wrong type.
     """
+    path, equals, raw = text.partition("=")
+    if not equals or not path:
+        raise ParameterError("must be path=value")
     known = paths(parameters)
-    values: dict[str, Any] = {}
-    for text in texts:
-        path, equals, raw = text.partition("=")
-        if not equals or not path:
-            raise ParameterError(f"'{text}': must be path=value")
-        values[path] = parse(parameters, path, raw) if path in known else raw
-    for path in values:
-        if path not in known:
-            override(parameters, {path: values[path]})  # raises with the nearest known path
-    return values
+    if path not in known:
+        override(parameters, {path: raw})  # raises with the nearest known path
+    return {path: parse(parameters, path, raw)}
 
 
 def parse(parameters: Checked, path: str, raw: str) -> Any:
@@ -132,7 +128,7 @@ def parse(parameters: Checked, path: str, raw: str) -> Any:
             except ValueError:
                 pass
     wanted = " or ".join("none" if k is type(None) else getattr(k, "__name__", str(k)) for k in kinds)
-    raise ParameterError(f"{path} = {raw!r}: must be {wanted}")
+    raise ParameterError(f"must be {wanted}")
 
 
 def _integral(raw: str) -> bool:

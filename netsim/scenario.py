@@ -63,10 +63,11 @@ def resolve(path: str | Path, preset: str | None, assignments: list[str], **opti
             raise ParameterError(f"--preset {preset}: no such preset in {path} ({hint})")
         values.update(presets[preset])
     values.update({name: value for name, value in options.items() if value is not None})
-    try:
-        values.update(params.parse_assignments(scenario, assignments))
-    except ParameterError as error:
-        raise ParameterError(f"--set {error}") from None
+    for text in assignments:
+        try:
+            values.update(params.parse_assignment(scenario, text))
+        except ParameterError as error:
+            raise ParameterError(f"--set {text}: {error}") from None
     try:
         resolved = params.override(scenario, values)
     except ParameterError as error:

@@ -2,7 +2,7 @@
 
 Every image of a bank goes through the bit-level link (scrambled, uncoded 16-QAM, AWGN) at every compression
 and SNR; counts are kept. Per SNR the paper's form (21) is fitted by Levenberg-Marquardt, as the paper does,
-with its covariance. """
+with its covariance."""
 
 from __future__ import annotations
 

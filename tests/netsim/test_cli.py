@@ -46,7 +46,7 @@ MISTAKES = [
     ([TOSCN, "--agent", "greedy2"], "Agent.name = 'greedy2': must be one of"),
     ([TOSCN, "--slots", "0"], "Toscn.slots = 0: must be >= 1"),
     ([TOSCN, "--slots", "ten"], "argument --slots: invalid int value: 'ten'"),
-    ([TOSCN, "--set", "ofmd.cp_len=8"], "--set no parameter 'ofmd' (did you mean 'ofdm'?)"),
+    ([TOSCN, "--set", "ofmd.cp_len=8"], "--set ofmd.cp_len=8: no parameter 'ofmd' (did you mean 'ofdm'?)"),
     ([TOSCN, "--set", "ofdm.cp_len=256"], "Ofdm.cp_len = 256: must be in [0, fft_size=256)"),
     ([TOSCN, "--preset", "mbit2"], "--preset mbit2: no such preset"),
     ([TOSCN, "--runs", "0"], "--runs 0: must be >= 1"),
