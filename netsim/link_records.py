@@ -28,8 +28,9 @@ from phy.parameters import Checked, ParameterError
 
 MODULES = (
     "phy.abstraction", "phy.bler", "phy.bler_measure", "phy.block_channel", "phy.burst_kernels",
-    "phy.bursts", "phy.channel", "phy.coded_block", "phy.effective_sinr", "phy.link", "phy.modulation", "phy.philox", "phy.qam",
-    "phy.scrambling", "phy.tdl", "phy.coding.convolutional", "phy.coding.crc", "phy.coding.ldpc",
+    "phy.bursts", "phy.channel", "phy.coded_block", "phy.effective_sinr", "phy.link", "phy.modulation",
+    "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.coding.convolutional", "phy.coding.crc",
+    "phy.coding.ldpc",
     "phy.coding.ldpc_kernels", "phy.coding.ldpc_rate", "phy.coding.ldpc_soft", "phy.coding.ldpc_tables",
     "phy.coding.mcs", "phy.coding.transport", "phy.coding.transport_size", "phy.coding.viterbi",
 )  # fmt: skip
