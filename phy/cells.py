@@ -13,7 +13,6 @@ Users that share elements by beams or by a multi-user receiver are the same thin
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 
 from phy import cell_kernels
 from phy.bursts import Bursts, Received, burst_bits, check_bursts, snr_to_db
@@ -138,7 +137,7 @@ def transmit_cells_waveform(
     cell_kernels.fill_grids(b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.first_symbol, cell, grid)
     spectrum = np.zeros((num_cells, symbols, ofdm.fft_size), np.complex64)
     spectrum[:, :, bins] = grid.reshape(num_cells, symbols, num_subcarriers)
-    useful = scipy.fft.ifft(spectrum, axis=-1, norm="ortho")
+    useful = np.fft.ifft(spectrum, axis=-1, norm="ortho")
     stream = np.concatenate([useful[:, :, ofdm.fft_size - ofdm.cp_len :], useful], axis=2)
     stream = stream.reshape(num_cells, -1)
     received = b.payload.copy()
@@ -155,7 +154,7 @@ def transmit_cells_waveform(
         for tap in range(taps.shape[2]):
             y[tap:] += (taps[i, :, tap].astype(np.complex64) @ stream)[: y.size - tap]
         y = y.reshape(symbols, -1)[:, ofdm.cp_len :]
-        z = scipy.fft.fft(y, axis=-1, norm="ortho")[:, bins] / h
+        z = np.fft.fft(y, axis=-1, norm="ortho")[:, bins] / h
         flat = z.reshape(-1)
         for k in mine:
             part = slice(int(b.first_symbol[k]), int(b.first_symbol[k] + b.num_symbols()[k]))

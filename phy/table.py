@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from phy import injection_kernels
 from phy.bursts import Bursts, Received, check_bursts, snr_to_db
@@ -42,8 +41,8 @@ class BerTable:
         """Clopper-Pearson limits of the bit error rates, two float64[G, m]."""
         tail = (1.0 - confidence) / 2.0
         k, n = self.errors, self.trials[:, None]
-        low = np.where(k > 0, beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
-        high = np.where(k < n, beta.ppf(1.0 - tail, k + 1, np.maximum(n - k, 1)), 1.0)
+        low = np.where(k > 0, betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
+        high = np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), 1.0 - tail), 1.0)
         return low, high
 
     def ber(self, snr_db: np.ndarray | float) -> np.ndarray:
@@ -52,6 +51,8 @@ class BerTable:
         Monotone: PCHIP on the logarithm of the rates, which are first made non-increasing. Constant below the
         grid; 0 above the highest SNR at which errors were counted (their limit is in `interval`).
         """
+        from scipy.interpolate import PchipInterpolator  # half a second that the other levels need not wait
+
         x = np.asarray(snr_db, np.float64)
         out = np.zeros((*x.shape, self.bits_per_symbol))
         for j in range(self.bits_per_symbol):

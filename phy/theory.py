@@ -9,8 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import erfc, expn
-from scipy.stats import ncx2
+from scipy.special import chndtr, erfc, expn
 
 from phy.modulation import check_order
 
@@ -166,7 +165,7 @@ def gain_cdf(x: ArrayLike, k_factor: float, branches: int = 1) -> np.ndarray:
     chi-square.
     """
     x = np.asarray(x, np.float64)
-    return ncx2.cdf(2.0 * (1.0 + k_factor) * x, 2 * branches, 2.0 * k_factor * branches)
+    return chndtr(2.0 * (1.0 + k_factor) * x, 2.0 * branches, 2.0 * k_factor * branches)
 
 
 def capacity_awgn(snr: ArrayLike) -> np.ndarray:

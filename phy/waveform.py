@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
 from phy.burst_kernels import mean_snr
 from phy.bursts import Bursts, Received, check_bursts, snr_to_db
@@ -259,7 +258,7 @@ def _samples(
     """Noise spectrum CN(0, 2) to samples of energy n0, with a prefix drawn from `lane`."""
     num, ants, _ = spectrum.shape
     out = np.empty((num, ants, ofdm.cp_len + ofdm.fft_size), np.complex64)
-    out[:, :, ofdm.cp_len :] = scipy.fft.ifft(spectrum, axis=-1, norm="ortho")
+    out[:, :, ofdm.cp_len :] = np.fft.ifft(spectrum, axis=-1, norm="ortho")
     size = ants * ofdm.cp_len
     prefix = complex_normals(key, slot, int(lane), first * size, num * size)
     out[:, :, : ofdm.cp_len] = prefix.reshape(num, ants, ofdm.cp_len)
@@ -279,7 +278,7 @@ def _through_samples(
     num = grid.shape[0]
     spectrum = np.zeros((num, ofdm.fft_size), np.complex64)
     spectrum[:, bins] = grid
-    useful = scipy.fft.ifft(spectrum, axis=-1, norm="ortho")
+    useful = np.fft.ifft(spectrum, axis=-1, norm="ortho")
     samples = np.concatenate([useful[:, ofdm.fft_size - ofdm.cp_len :], useful], axis=1)
     stream = samples.reshape(-1)
     period = ofdm.cp_len + ofdm.fft_size
@@ -287,4 +286,4 @@ def _through_samples(
     for l in range(taps.shape[1]):
         y[:, l:] += taps[:, l, None].astype(np.complex64) * stream[None, : stream.size - l]
     y = y.reshape(taps.shape[0], num, period)[:, :, ofdm.cp_len :]
-    return scipy.fft.fft(y, axis=-1, norm="ortho")[:, :, bins].transpose(1, 0, 2)
+    return np.fft.fft(y, axis=-1, norm="ortho")[:, :, bins].transpose(1, 0, 2)
