@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
-from scipy.special import expit, logit
-from scipy.stats import beta as beta_law
-from scipy.stats import t as student
+from scipy.special import betaincinv, expit, logit, stdtrit
 
 from phy.parameters import ParameterError
 
@@ -33,8 +31,8 @@ def clopper_pearson(errors: ArrayLike, trials: ArrayLike, confidence: float = 0.
         raise ParameterError(f"confidence = {confidence}: must be in (0, 1)")
     k, n = np.asarray(errors, np.float64), np.asarray(trials, np.float64)
     tail = (1.0 - confidence) / 2.0
-    low = np.where(k > 0, beta_law.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
-    high = np.where(k < n, beta_law.ppf(1.0 - tail, k + 1, np.maximum(n - k, 1)), 1.0)
+    low = np.where(k > 0, betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
+    high = np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), 1.0 - tail), 1.0)
     return low, high
 
 
@@ -189,7 +187,7 @@ class ScoreTable:
     def score_interval(self, snr_db: ArrayLike, confidence: float = 0.95) -> tuple[Reals, Reals]:
         """Limits (low, high) of the expected score: Student's t on the grid, interpolated like the means."""
         width = (
-            student.ppf(0.5 + confidence / 2.0, np.maximum(self.num - 1, 1)) * self.std / np.sqrt(self.num)
+            stdtrit(np.maximum(self.num - 1, 1), 0.5 + confidence / 2.0) * self.std / np.sqrt(self.num)
         )
         width = np.where(self.num > 1, width, np.inf)
         if not np.all(np.isfinite(width)):

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from phy.bler import BlerTable, Counts, Reals, ScoreTable
 from phy.block_channel import BlockChannel
@@ -164,7 +164,7 @@ def measure_scores(
         while scores.size < num_blocks:
             index = np.arange(scores.size, min(scores.size + round_blocks, num_blocks))
             scores = np.concatenate([scores, np.asarray(run(snr, index, seed), np.float64)])
-            width = student.ppf(0.975, scores.size - 1) * scores.std(ddof=1) / np.sqrt(scores.size)
+            width = stdtrit(scores.size - 1, 0.975) * scores.std(ddof=1) / np.sqrt(scores.size)
             if width <= half_width and scores.size >= 2 * round_blocks:
                 break
         rows.append((scores.size, scores.sum(), (scores**2).sum()))
