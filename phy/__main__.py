@@ -170,7 +170,10 @@ def _check(options: argparse.Namespace) -> int:
         if path is not None:
             report.writable(path)
     parts = None if options.only is None else options.only.split(",")
-    result = run(seed=options.seed, quick=options.quick, parts=parts)
+    progress = report.progress_line()
+    result = run(seed=options.seed, quick=options.quick, parts=parts, progress=progress)
+    if progress is not None:
+        progress("")
     report.print_check(result, every_row=options.rows)
     if options.json is not None:
         report.write_json(result, options.json)

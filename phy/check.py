@@ -92,6 +92,7 @@ def run(
     quick: bool = False,
     effort: Effort | None = None,
     parts: Sequence[str] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Measures everything.
 
@@ -100,19 +101,22 @@ def run(
         seed: >= 0; the same seed gives the same report.
         quick: fewer samples and SNRs (`QUICK`), below 10 s. effort: overrides `quick`.
         parts: names from `PARTS`; default all. A part gives the same rows with and without the others.
+        progress: called with a line before each part.
     """
     if seed < 0:
         raise ParameterError(f"seed = {seed}: must be >= 0")
-    names = list(PARTS) if parts is None else list(parts)
-    for name in names:
+    for name in parts or ():
         if name not in PARTS:
             raise ParameterError(f"part {name!r}: must be one of {', '.join(PARTS)}")
+    names = [name for name in PARTS if parts is None or name in parts]
     s = Subjects() if subjects is None else subjects
     effort = effort or (QUICK if quick else FULL)
     start = time.perf_counter()
     rows: list[Row] = []
     for index, (name, part) in enumerate(PARTS.items()):
         if name in names:
+            if progress is not None:
+                progress(f"{name} ({names.index(name) + 1} of {len(names)})")
             rows += part(s, np.random.default_rng([seed, index]), effort)
     return Report(tuple(rows), seed, quick, time.perf_counter() - start)
 

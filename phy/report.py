@@ -6,7 +6,8 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Container, Sequence
+import sys
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ def print_table(head: Sequence[str], lines: Sequence[Sequence[str]], right: Cont
     for line in [head, *lines]:
         cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths))]
         print("  " + "  ".join(cells).rstrip())
+
+
+def progress_line() -> Callable[[str], None] | None:
+    """Writes over one line of a terminal; None where standard error is not one."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(text: str) -> None:
+        print(f"\r\x1b[Kmeasuring {text}" if text else "\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return show
 
 
 def _verdict(row: Row, bound: float) -> str:
