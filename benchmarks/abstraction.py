@@ -17,7 +17,8 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from netsim.link_tables import save_link_tables
-from phy.abstraction import LinkAbstraction, measure_abstraction, measure_faded, prediction_error
+from phy.abstraction import LinkAbstraction, measure_abstraction
+from phy.beta_fit import measure_faded, prediction_error
 from phy.bler_measure import Effort
 from phy.block_channel import BlockChannel
 from phy.channel import exponential_profile

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from phy.abstraction import BetaFit, LinkAbstraction
+from phy.abstraction import LinkAbstraction
+from phy.beta_fit import BetaFit
 from phy.bler import BlerTable, ScoreTable
 from phy.bler_measure import Effort
 from phy.block_channel import BlockChannel
@@ -27,10 +28,10 @@ from phy.coded_block import CodedBlock
 from phy.parameters import Checked, ParameterError
 
 MODULES = (
-    "phy.abstraction", "phy.bler", "phy.bler_measure", "phy.block_channel", "phy.burst_kernels",
-    "phy.bursts", "phy.channel", "phy.coded_block", "phy.effective_sinr", "phy.link", "phy.modulation",
-    "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.coding.convolutional", "phy.coding.crc",
-    "phy.coding.ldpc",
+    "phy.abstraction", "phy.beta_fit", "phy.bler", "phy.bler_measure", "phy.block_channel",
+    "phy.burst_kernels", "phy.bursts", "phy.channel", "phy.coded_block", "phy.effective_sinr", "phy.link",
+    "phy.modulation", "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.coding.convolutional",
+    "phy.coding.crc", "phy.coding.ldpc",
     "phy.coding.ldpc_kernels", "phy.coding.ldpc_rate", "phy.coding.ldpc_soft", "phy.coding.ldpc_tables",
     "phy.coding.mcs", "phy.coding.transport", "phy.coding.transport_size", "phy.coding.viterbi",
 )  # fmt: skip

@@ -148,6 +148,23 @@ class BlerTable:
         return ScoreTable(self.snr_db, self.trials, total, squares, increasing=False)
 
 
+def merged(a: BlerTable, b: BlerTable) -> BlerTable:
+    """One table of two measurements of the same link: grids united, counts added.
+
+    The measurements must have been made with different keys: equal keys count the same blocks twice.
+    """
+    if a.num_bits != b.num_bits:
+        raise ParameterError(f"b.num_bits = {b.num_bits}: must be that of a, {a.num_bits}")
+    grid = np.union1d(a.snr_db, b.snr_db)
+    names = ("errors", "trials", "undetected", "bit_errors", "bit_errors_squared")
+    sums = {name: np.zeros(grid.size, np.int64) for name in names}
+    for table in (a, b):
+        at = np.searchsorted(grid, table.snr_db)
+        for name in names:
+            sums[name][at] += getattr(table, name)
+    return BlerTable(a.num_bits, grid, **sums)
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
     """A score per block (bit error rate, similarity, accuracy), monotone in the SNR; sums kept."""
@@ -186,9 +203,7 @@ class ScoreTable:
 
     def score_interval(self, snr_db: ArrayLike, confidence: float = 0.95) -> tuple[Reals, Reals]:
         """Limits (low, high) of the expected score: Student's t on the grid, interpolated like the means."""
-        width = (
-            stdtrit(np.maximum(self.num - 1, 1), 0.5 + confidence / 2.0) * self.std / np.sqrt(self.num)
-        )
+        width = stdtrit(np.maximum(self.num - 1, 1), 0.5 + confidence / 2.0) * self.std / np.sqrt(self.num)
         width = np.where(self.num > 1, width, np.inf)
         if not np.all(np.isfinite(width)):
             raise ParameterError("ScoreTable.num: must be >= 2 for an interval")

@@ -2,7 +2,7 @@
 
 The effective SINR is the SINR over AWGN at which the block would do as well (S. Nanda, K. M. Rege,
 "Frame error rates for convolutional codes on fading channels and the concept of effective Eb/N0", IEEE Trans.
-Veh. Technol. 47(4), 1998). Two mappings, each with a factor beta to be fitted (`phy.abstraction`):
+Veh. Technol. 47(4), 1998). Two mappings, each with a factor beta to be fitted (`phy.beta_fit`):
 
 * exponential (EESM): g_eff = -beta ln mean exp(-g / beta) (Ericsson, 3GPP R1-031303, 2003);
 * mutual information (MIESM): g_eff = beta I^-1(mean I(g / beta)), I being the mutual information between

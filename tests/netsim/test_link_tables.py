@@ -20,7 +20,8 @@ from netsim.link_tables import (
     load_link_tables,
     save_link_tables,
 )
-from phy.abstraction import BetaFit, LinkAbstraction
+from phy.abstraction import LinkAbstraction
+from phy.beta_fit import BetaFit
 from phy.bler import BlerTable, ScoreTable
 from phy.bler_measure import Effort
 from phy.block_channel import BlockChannel
