@@ -87,7 +87,7 @@ def _audit_options(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = audit.add_argument
-    add("function", nargs="?", metavar="MODULE:FUNCTION", help="or FILE.py:FUNCTION")
+    add("function", nargs="?", metavar="MODULE:FUNCTION", help="or FILE.py:FUNCTION, or ...:Class.method")
     add("--examples", action="store_true", help="measure the faults of phy/audit_examples.py")
     add("--kind", default="awgn", metavar="KIND", help="awgn (default), channel, equalised, fading, ...")
     add("--convention", default="es/n0", metavar="NAME", help="es/n0 (default), eb/n0, real")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import io
 import sys
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class AuditError(ParameterError):
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The callable `module:function` or `file.py:function` (dots reach into classes).
+    """The callable `module:function` or `file.py:function`; `file.py:Class.method` makes an object first.
 
     The module is imported, i.e. its code runs with the rights of this process.
     """
@@ -43,9 +44,13 @@ def load(name: str) -> Callable[..., Any]:
         raise AuditError(f"{where} cannot be imported: {type(error).__name__}: {error}") from None
     for part in attribute.split("."):
         try:
+            if isinstance(found, type) and inspect.isfunction(inspect.getattr_static(found, part)):
+                found = found()  # a method: of an object made without arguments
             found = getattr(found, part)
         except AttributeError:
             raise AuditError(f"{where} has no {attribute!r}") from None
+        except (Exception, SystemExit) as error:
+            raise AuditError(f"{name}: its class cannot be made without arguments: {error}") from None
     if not callable(found):
         raise AuditError(f"{name} is {type(found).__name__}: must be callable")
     return found

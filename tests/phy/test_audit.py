@@ -310,6 +310,22 @@ def test_the_examples_command(capsys):
     assert all(name in printed for name in BY_NAME)
 
 
+def test_methods(tmp_path):
+    path = tmp_path / "their_channels.py"
+    path.write_text(
+        "class Channels:\n"
+        "    def method(self, x, a):\n        return x\n"
+        "    @staticmethod\n    def static(x, a):\n        return x\n"
+        "class Net:\n    def __init__(self, size):\n        pass\n    def f(self, x, a):\n        return x\n"
+    )
+    assert load(f"{path}:Channels.method")(1, 2) == 1
+    assert load(f"{path}:Channels.static")(1, 2) == 1
+    with pytest.raises(AuditError, match="its class cannot be made without arguments"):
+        load(f"{path}:Net.f")
+    with pytest.raises(AuditError, match="has no 'Channels.nothing'"):
+        load(f"{path}:Channels.nothing")
+
+
 def test_tensors(tmp_path, capsys):
     """A function on tensors, real I/Q pairs in the last dimension, one fade a call, noise deviation given."""
     pytest.importorskip("torch")
