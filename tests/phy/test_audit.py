@@ -322,7 +322,7 @@ def test_methods(tmp_path):
     assert load(f"{path}:Channels.static")(1, 2) == 1
     with pytest.raises(AuditError, match="its class cannot be made without arguments"):
         load(f"{path}:Net.f")
-    with pytest.raises(AuditError, match="has no 'Channels.nothing'"):
+    with pytest.raises(AuditError, match=r"has no 'Channels\.nothing'"):
         load(f"{path}:Channels.nothing")
 
 
