@@ -1,6 +1,6 @@
 """Our chain against plain NumPy, torch, scikit-commpy and Sionna on the same work, in one process.
 
-    python benchmarks/phy.py [--quick] [--json FILE]
+    python benchmarks/phy.py [--quick] [--json FILE] [--markdown FILE]
 
 The contenders take turns (A B C A B C ...). Every figure is per second of process CPU time with one thread
 for everyone, so a neighbour's load does not count as work; ratios are medians (quartiles) of the ratios
@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from benchmarks import sections
 from benchmarks.goals import GOALS
+from benchmarks.markdown import renew
 from benchmarks.report import Report
 from benchmarks.timing import FULL, QUICK, machine
 
@@ -52,6 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="end within 50 s once the kernels are compiled")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="renew the tables between its markers")
     options = parser.parse_args()
     effort = QUICK if options.quick else FULL
     about = machine()
@@ -70,8 +72,11 @@ def main() -> None:
     for goal in GOALS:
         report.say(goal.line(report.figures))
     about["load_after"] = machine()["load"]
+    data = report.as_json(about, GOALS)
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(about, GOALS), indent=1) + "\n")
+        options.json.write_text(json.dumps(data, indent=1) + "\n")
+    if options.markdown:
+        renew(options.markdown, data)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ class Report:
                     "text": g.text,
                     "least": g.least,
                     "most": g.most,
+                    "key": g.key,
                     "value": self.figures.get(g.key),
                     "met": g.met(self.figures[g.key]) if g.key in self.figures else None,
                 }

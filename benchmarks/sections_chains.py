@@ -140,7 +140,7 @@ def one_block(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
 
 def coded(report: Report, peers: set[str], effort: Effort, quick: bool) -> None:
     """The K = 7 coded chains, then the decoders alone."""
-    work = Work(num_blocks=16) if quick else Work()
+    work = Work()
     chains = {
         "bit": peers_ours.coded("ours, int16", work),
         "bit int8": peers_ours.coded("ours, int8", work, "int8"),

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import peers_numpy, peers_ours, sections_chains
 from benchmarks.goals import GOALS, Goal
+from benchmarks.markdown import BEGIN, END, renew
 from benchmarks.reference import Work, ber_score, convolutional_encode, gray_points
 from benchmarks.report import LARGEST_SCORE, Report
 from benchmarks.slots import event_costs, slot_loops
@@ -85,7 +86,7 @@ def test_coded_chains_decode():
         assert result[-1].sum() * 10 <= max(chain.errors(result).sum(), 10)
 
 
-def test_report_has_the_promised_keys():
+def test_report_has_the_promised_keys(tmp_path):
     report = Report(quiet=True)
     for section in (sections_chains.hard_flat, sections_chains.soft_flat, sections_chains.coded):
         section(report, set(), TINY, True)
@@ -98,6 +99,12 @@ def test_report_has_the_promised_keys():
     assert all(value > 0 for value in written["ratios"].values())
     assert all(abs(entry["z"]) < LARGEST_SCORE for entry in written["ber"].values())
     assert len(written["goals"]) == len(GOALS)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    renew(page, {**written, "machine": {**written["machine"], "load_after": []}})
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| waveform/numpy |" in text and "not measured" in text
 
 
 def test_goals_are_judged():
