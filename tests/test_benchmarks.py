@@ -100,10 +100,10 @@ def test_report_has_the_promised_keys(tmp_path):
     assert all(abs(entry["z"]) < LARGEST_SCORE for entry in written["ber"].values())
     assert len(written["goals"]) == len(GOALS)
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nstale figures\n{END}\nafter\n")
     renew(page, {**written, "machine": {**written["machine"], "load_after": []}})
     text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "stale" not in text
     assert "| waveform/numpy |" in text and "not measured" in text
 
 
