@@ -80,8 +80,9 @@ def spread(base, period, first, n, scale):
     k = 0
     while k < n:
         part = min(period - f, n - k)
+        to, source = scale[k : k + part], base[f : f + part]
         for i in range(part):
-            scale[k + i] = base[f + i]
+            to[i] = source[i]
         k += part
         f = 0
 
@@ -120,8 +121,9 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
         p = first + num_bytes - 1
         received[p] = np.uint8((received[p] & last_mask) | (payload[p] & (255 ^ last_mask)))
     errors = np.int64(0)
-    for j in range(first, first + num_bytes):
-        x = np.int32(payload[j] ^ received[j])
+    sent, got = payload[first : first + num_bytes], received[first : first + num_bytes]
+    for j in range(num_bytes):
+        x = np.int32(sent[j] ^ got[j])
         x = np.int32(x - np.int32(np.int32(x >> 1) & np.int32(0x55)))
         x = np.int32(np.int32(x & np.int32(0x33)) + np.int32(np.int32(x >> 2) & np.int32(0x33)))
         errors += np.int32(np.int32(x + np.int32(x >> 4)) & np.int32(0x0F))
@@ -129,22 +131,23 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
 
 
 @njit(cache=True, nogil=True)
-def soft_chunk(m, sym, gi, gq, g0, scale, n, bits, plane, llr, o):
+def soft_chunk(m, sym, gi, gq, scale, n, bits, plane, llr):
     """LLRs of the first `bits` bits of n symbols: the last symbol may carry padding, which has no place in
     llr.
     """
     whole = bits // m
     last_scale = scale[n - 1]
-    maxlog_symbols(m, sym, gi, gq, g0, scale, whole, plane, llr, o)
+    last_i, last_q = gi[n - 1], gq[n - 1]
+    maxlog_symbols(m, sym, gi, gq, scale, whole, plane, llr)
     if whole < n:
         tail = np.empty(8, np.float32)
         sym[0] = sym[whole]
-        gi[0] = gi[g0 + whole]
-        gq[0] = gq[g0 + whole]
+        gi[0] = last_i
+        gq[0] = last_q
         scale[0] = last_scale
-        maxlog_symbols(m, sym, gi, gq, 0, scale, 1, plane, tail, 0)
+        maxlog_symbols(m, sym, gi, gq, scale, 1, plane, tail)
         for i in range(bits - whole * m):
-            llr[o + whole * m + i] = tail[i]
+            llr[whole * m + i] = tail[i]
 
 
 @njit(cache=True, nogil=True)
@@ -193,12 +196,12 @@ def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first
                     gi[i] = z.real
                     gq[i] = z.imag
             if received is not None:
-                slice_symbols(m, sym, gi, gq, odd, scale, k)
+                slice_symbols(m, sym, gi[odd:], gq[odd:], scale, k)
                 sym[k : k + 8] = 0
                 pack_symbols(m, sym, (bits + 7) // 8, received, byte)
                 mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
                 wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
             if llr is not None:
-                soft_chunk(m, sym, gi, gq, odd, scale, k, bits, plane, llr, llr_start[b] + c * m)
+                soft_chunk(m, sym, gi[odd:], gq[odd:], scale, k, bits, plane, llr[llr_start[b] + c * m :])
         if errors is not None:
             errors[b] = wrong

@@ -127,8 +127,10 @@ def check_bursts(b: Bursts) -> None:
 
 def snr_to_db(snr: np.ndarray) -> np.ndarray:
     """10 log10 of non-negative numbers; -inf for 0."""
-    with np.errstate(divide="ignore"):
-        return 10.0 * np.log10(snr)
+    out = np.full(snr.shape, -np.inf)
+    np.log10(snr, out=out, where=snr > 0.0)
+    out *= 10.0
+    return out
 
 
 def burst_bits(bursts: Bursts, index: int, pad: bool = False) -> np.ndarray:

@@ -35,7 +35,7 @@ def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, g
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq, g0):
+def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq):
     """Add the other cells' symbols to the noise: gi, gq become the disturbance in level units.
 
     ratio: complex64[M, width], amplitude of each cell over that of the wanted one; noise_scale
@@ -44,8 +44,8 @@ def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq, g0):
     start = first % width
     f = start
     for k in range(n):
-        gi[g0 + k] *= noise_scale[f]
-        gq[g0 + k] *= noise_scale[f]
+        gi[k] *= noise_scale[f]
+        gq[k] *= noise_scale[f]
         f = f + 1 if f + 1 < width else 0
     for j in range(grid.shape[0]):
         if j == own:
@@ -53,15 +53,15 @@ def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq, g0):
         f = start
         for k in range(n):
             z = ratio[j, f] * grid[j, first + k]
-            gi[g0 + k] += z.real
-            gq[g0 + k] += z.imag
+            gi[k] += z.real
+            gq[k] += z.imag
             f = f + 1 if f + 1 < width else 0
     energy = 0.0
     for k in range(n):
-        x, y = gi[g0 + k], gq[g0 + k]
+        x, y = gi[k], gq[k]
         energy += np.float64(x * x + y * y)
-        gi[g0 + k] = x * unit
-        gq[g0 + k] = y * unit
+        gi[k] = x * unit
+        gq[k] = y * unit
     return energy
 
 
@@ -118,8 +118,8 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
             unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
             odd = (re + c) & 1
             normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
-            energy += _disturb(grid, ratio, own, width, re + c, k, noise_scale, unit, gi, gq, odd)
-            slice_symbols(m, sym, gi, gq, odd, ones, k)
+            energy += _disturb(grid, ratio, own, width, re + c, k, noise_scale, unit, gi[odd:], gq[odd:])
+            slice_symbols(m, sym, gi[odd:], gq[odd:], ones, k)
             sym[k : k + 8] = 0
             pack_symbols(m, sym, (bits + 7) // 8, received, byte)
             mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255

@@ -56,7 +56,7 @@ def maxlog_kernel(m, y, noise_var, out):
         zi[k] = y[k].real * a if m != 1 else (y[k].real + y[k].imag) * np.float32(math.sqrt(0.5))
         zq[k] = y[k].imag * a
         scale[k] = math.sqrt(0.5 * noise_var[k]) * a
-    rails_maxlog(m, zi, zq, scale, y.size, plane, out, 0)
+    rails_maxlog(m, zi, zq, scale, y.size, plane, out)
 
 
 @njit(cache=True, nogil=True)

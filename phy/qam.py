@@ -100,13 +100,13 @@ def rail_bits(m, z, rail):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def slice_symbols(m, sym, gi, gq, g0, scale, n):
+def slice_symbols(m, sym, gi, gq, scale, n):
     """Replace n sent symbols by the hard decisions after noise.
 
     Args:
         m: bits per symbol (1, 2, 4, 6, 8).
         sym: uint8[>= n], sent symbols, overwritten by the received ones.
-        gi, gq: float32[>= g0 + n], N(0, 1) noise per rail (for BPSK gi is overwritten by the projection).
+        gi, gq: float32[>= n], N(0, 1) noise per rail (for BPSK gi is overwritten by the projection).
         scale: float32[>= n], noise standard deviation per rail in units of half the level distance; for
             BPSK in units of the symbol amplitude.
         n: int64, number of symbols.
@@ -116,13 +116,13 @@ def slice_symbols(m, sym, gi, gq, g0, scale, n):
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
     if m == 1:
         for k in range(n):
-            gi[g0 + k] = (gi[g0 + k] + gq[g0 + k]) * _R2
+            gi[k] = (gi[k] + gq[k]) * _R2
     if m <= 4:  # one fold is enough: twice as fast as the general loop
         for k in range(n):
             v = np.int32(sym[k])
             s = scale[k]
-            zi = _sign(v, a0) * (_F2 - _sign(v, a1)) + gi[g0 + k] * s
-            zq = _sign(v, b0) * (_F2 - _sign(v, b1)) + gq[g0 + k] * s
+            zi = _sign(v, a0) * (_F2 - _sign(v, a1)) + gi[k] * s
+            zq = _sign(v, b0) * (_F2 - _sign(v, b1)) + gq[k] * s
             i = np.int32((a0 if zi < _F0 else _I0) | (a1 if abs(zi) > _F2 else _I0))
             q = np.int32((b0 if zq < _F0 else _I0) | (b1 if abs(zq) > _F2 else _I0))
             sym[k] = np.uint8(np.int32(i | q))
@@ -130,8 +130,8 @@ def slice_symbols(m, sym, gi, gq, g0, scale, n):
     for k in range(n):
         v = np.int32(sym[k])
         s = scale[k]
-        zi = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[g0 + k] * s
-        zq = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[g0 + k] * s
+        zi = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[k] * s
+        zq = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[k] * s
         i = _decide(zi, a0, a1, a2, a3, t1, t2, t3)
         q = _decide(zq, b0, b1, b2, b3, t1, t2, t3)
         sym[k] = np.uint8(np.int32(i | q))
@@ -175,7 +175,7 @@ _MAX_WEIGHT = np.float32(1e30)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def rails_maxlog(m, zi, zq, scale, n, plane, out, o):
+def rails_maxlog(m, zi, zq, scale, n, plane, out):
     """Max-log LLRs of n symbols at (zi, zq), stage by stage of the fold.
 
     The metric of the bit 'c > 0' folded at 0, with the levels +-1, +-3, ... +-top, is the difference of the
@@ -185,7 +185,7 @@ def rails_maxlog(m, zi, zq, scale, n, plane, out, o):
         zi, zq: float32[>= n], decision variables in level units, overwritten.
         scale: float32[>= n], noise standard deviation per rail in level units, overwritten.
         plane: float32[8, >= n], scratch: one row a bit position.
-        out: float32[>= o + m * n], positive = bit 0.
+        out: float32[>= m * n], positive = bit 0.
     """
     for k in range(n):
         v = _F2 * scale[k] * scale[k]
@@ -210,27 +210,27 @@ def rails_maxlog(m, zi, zq, scale, n, plane, out, o):
     if m == 4:
         for k in range(n):
             for j in range(4):
-                out[o + 4 * k + j] = plane[j, k]
+                out[4 * k + j] = plane[j, k]
     elif m == 2:
         for k in range(n):
-            out[o + 2 * k] = plane[0, k]
-            out[o + 2 * k + 1] = plane[1, k]
+            out[2 * k] = plane[0, k]
+            out[2 * k + 1] = plane[1, k]
     elif m == 6:
         for k in range(n):
             for j in range(6):
-                out[o + 6 * k + j] = plane[j, k]
+                out[6 * k + j] = plane[j, k]
     elif m == 8:
         for k in range(n):
             for j in range(8):
-                out[o + 8 * k + j] = plane[j, k]
+                out[8 * k + j] = plane[j, k]
     else:
         for k in range(n):
-            out[o + k] = plane[0, k]
+            out[k] = plane[0, k]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def maxlog_symbols(m, sym, gi, gq, g0, scale, n, plane, out, o):
-    """As `slice_symbols`, but writes the max-log LLRs of the m * n bits to out[o:]; overwrites gi, gq,
+def maxlog_symbols(m, sym, gi, gq, scale, n, plane, out):
+    """As `slice_symbols`, but writes the max-log LLRs of the m * n bits to out; overwrites gi, gq,
     scale.
     """
     a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
@@ -238,12 +238,12 @@ def maxlog_symbols(m, sym, gi, gq, g0, scale, n, plane, out, o):
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
     if m == 1:
         for k in range(n):
-            gi[g0 + k] = (gi[g0 + k] + gq[g0 + k]) * _R2
+            gi[k] = (gi[k] + gq[k]) * _R2
     for k in range(n):
         v = np.int32(sym[k])
-        gi[g0 + k] = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[g0 + k] * scale[k]
-        gq[g0 + k] = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[g0 + k] * scale[k]
-    rails_maxlog(m, gi[g0:], gq[g0:], scale, n, plane, out, o)
+        gi[k] = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[k] * scale[k]
+        gq[k] = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[k] * scale[k]
+    rails_maxlog(m, gi, gq, scale, n, plane, out)
 
 
 @njit(cache=True, nogil=True)
@@ -251,31 +251,32 @@ def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
     """First n symbols of m bits from packed bytes (MSB first); bits past num_bytes read as 0. sym: uint8[>= n
     + 8].
     """
-    end = first_byte + num_bytes
+    # a view that begins where the loops do: an index offset would keep them from vectorising safely
+    data = data[first_byte : first_byte + num_bytes]
     if m == 8:
         for j in range(min(n, num_bytes)):
-            sym[j] = data[first_byte + j]
+            sym[j] = data[j]
     elif m == 4:
         for j in range(num_bytes):
-            b = data[first_byte + j]
+            b = data[j]
             sym[2 * j] = b >> 4
             sym[2 * j + 1] = b & 15
     elif m == 2:
         for j in range(num_bytes):
-            b = data[first_byte + j]
+            b = data[j]
             for i in range(4):
                 sym[4 * j + i] = (b >> (6 - 2 * i)) & 3
     elif m == 1:
         for j in range(num_bytes):
-            b = data[first_byte + j]
+            b = data[j]
             for i in range(8):
                 sym[8 * j + i] = (b >> (7 - i)) & 1
     else:
         for j in range(-(-n // 4)):
-            p = first_byte + 3 * j
+            p = 3 * j
             b0 = np.int32(data[p])
-            b1 = np.int32(data[p + 1]) if p + 1 < end else _I0
-            b2 = np.int32(data[p + 2]) if p + 2 < end else _I0
+            b1 = np.int32(data[p + 1]) if p + 1 < num_bytes else _I0
+            b2 = np.int32(data[p + 2]) if p + 2 < num_bytes else _I0
             sym[4 * j] = np.uint8(b0 >> 2)
             sym[4 * j + 1] = np.uint8(((b0 & 3) << 4) | (b1 >> 4))
             sym[4 * j + 2] = np.uint8(((b1 & 15) << 2) | (b2 >> 6))
@@ -287,25 +288,26 @@ def pack_symbols(m, sym, num_bytes, out, first_byte):
     """Inverse of `unpack_symbols`: num_bytes packed bytes from the symbols; sym must hold zeros past its
     end.
     """
+    out = out[first_byte : first_byte + num_bytes]
     if m == 8:
         for j in range(num_bytes):
-            out[first_byte + j] = sym[j]
+            out[j] = sym[j]
     elif m == 4:
         for j in range(num_bytes):
-            out[first_byte + j] = np.uint8((sym[2 * j] << 4) | sym[2 * j + 1])
+            out[j] = np.uint8((sym[2 * j] << 4) | sym[2 * j + 1])
     elif m == 2:
         for j in range(num_bytes):
             b = (sym[4 * j] << 6) | (sym[4 * j + 1] << 4) | (sym[4 * j + 2] << 2) | sym[4 * j + 3]
-            out[first_byte + j] = np.uint8(b)
+            out[j] = np.uint8(b)
     elif m == 1:
         for j in range(num_bytes):
             b = np.int32(0)
             for i in range(8):
                 b = np.int32(np.int32(b << 1) | sym[8 * j + i])
-            out[first_byte + j] = np.uint8(b)
+            out[j] = np.uint8(b)
     else:
         for j in range(-(-num_bytes // 3)):
-            p = first_byte + 3 * j
+            p = 3 * j
             left = num_bytes - 3 * j
             c0, c1, c2, c3 = sym[4 * j], sym[4 * j + 1], sym[4 * j + 2], sym[4 * j + 3]
             out[p] = np.uint8((c0 << 2) | (c1 >> 4))

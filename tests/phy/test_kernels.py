@@ -54,10 +54,10 @@ def test_slicer_and_demapper(interpret, m):
     hard, soft = [], []
     for pick in (lambda f: f, lambda f: f.py_func):
         sym = sent.copy()
-        pick(qam.slice_symbols)(m, sym, noise[0].copy(), noise[1], 1, scale, n)
+        pick(qam.slice_symbols)(m, sym, noise[0].copy(), noise[1], scale, n)
         hard.append(sym)
         llr, plane = np.zeros(n * m, np.float32), np.zeros((8, n), np.float32)
-        pick(qam.maxlog_symbols)(m, sent, noise[0].copy(), noise[1].copy(), 1, scale.copy(), n, plane, llr, 0)
+        pick(qam.maxlog_symbols)(m, sent, noise[0].copy(), noise[1].copy(), scale.copy(), n, plane, llr)
         soft.append(llr)
         interpret()
     assert np.array_equal(*hard)
