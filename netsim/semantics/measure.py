@@ -30,7 +30,8 @@ def accuracy_curve(bank: ImageBank, etas: tuple[float, ...]) -> np.ndarray:
 def fit_curve(etas: tuple[float, ...], accuracies: np.ndarray) -> tuple[np.ndarray, float]:
     """Parameters (a1, a2, a3) of P(21) and the mean squared error. Start (-0.7, 15, 0.9), spec toscn 10.3.
 
-    A curve that does not depend on eta has a1 = 0 and no exponent (nan).
+    A curve that does not depend on eta has a1 = 0 and no exponent (nan); one that the form cannot follow (it
+    rises, or wavers by an image or two) and on which the iteration does not end has three times nan.
     """
     from scipy.optimize import curve_fit
 
@@ -41,7 +42,10 @@ def fit_curve(etas: tuple[float, ...], accuracies: np.ndarray) -> tuple[np.ndarr
         return a1 * np.exp(np.clip(a2 * np.log(np.maximum(eta, 1e-12)), -700.0, 700.0)) + a3
 
     x = np.array(etas)
-    alpha, _ = curve_fit(curve, x, accuracies, p0=(-0.7, 15.0, 0.9), method="lm", maxfev=20_000)
+    try:
+        alpha, _ = curve_fit(curve, x, accuracies, p0=(-0.7, 15.0, 0.9), method="lm", maxfev=5_000)
+    except RuntimeError:
+        return np.full(3, np.nan), float("nan")
     return alpha, float(np.mean((curve(x, *alpha) - accuracies) ** 2))
 
 

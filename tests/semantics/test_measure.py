@@ -32,6 +32,15 @@ def test_a_flat_curve_has_no_exponent() -> None:
     assert error == 0.0
 
 
+def test_a_curve_the_form_cannot_follow_has_no_parameters() -> None:
+    """One image lost at the last point asks for an ever larger exponent: the iteration does not end."""
+    accuracies = np.full(len(measure.FITTED), 176 / 190)
+    accuracies[-1] = 175 / 190
+    found, error = measure.fit_curve(measure.FITTED, accuracies)
+    assert np.all(np.isnan(found))
+    assert np.isnan(error)
+
+
 def test_table_shows_the_banks_accuracy_and_falls_with_compression() -> None:
     lines = measure.table("mnist", "embedded", "plain", ("task_avg",))
     row = lines[2].split()
