@@ -12,7 +12,7 @@ import numpy as np
 from phy import burst_kernels, injection_kernels
 from phy.bursts import Bursts, Received, check_bursts, over_threads, snr_to_db
 
-SPARSE_BELOW = 0.04  # move probability per rail below which drawing the gaps is the faster way (measured)
+SPARSE_BELOW = 0.02  # move probability per rail below which drawing the gaps is the faster way (measured)
 
 
 def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, threads: int = 1) -> Received:

@@ -81,20 +81,25 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
     position = np.int64(-1)
     draw = np.uint64(0)
     zero = np.uint64(0)
+    c = d = zero
+    second = False
     while True:
-        a, b, c, d = philox4x32(draw & _LOW, draw >> _SHIFT, zero, zero, key0, key1)
-        draw += np.uint64(1)
-        # 53 bits for the gap, 32 for the size of the move, 11 spare bits of b for its sign
-        u = (np.float64(a) * 2097152.0 + np.float64(b >> np.uint64(11)) + 0.5) / 9007199254740992.0
-        gap = math.log(u) * scale_log
+        # two words an event: one for the gap, one for the size (31 bits) and the sign of the move
+        if second:
+            a, b = c, d
+        else:
+            a, b, c, d = philox4x32(draw & _LOW, draw >> _SHIFT, zero, zero, key0, key1)
+            draw += np.uint64(1)
+        second = not second
+        gap = math.log((np.float64(a) + 0.5) / 4294967296.0) * scale_log
         if gap >= total - position:
             return wrong
         position += 1 + np.int64(gap)
         if position >= total:
             return wrong
-        k = position // rails
-        s = scale_of[(re + k) % width]
-        v = q_max * ((np.float64(c) + 0.5) / 4294967296.0 + np.float64(d)) / 4294967296.0
+        k = position >> (rails - 1)
+        s = scale_of[(re + k) % width] if width > 1 else s_max
+        v = q_max * (np.float64(b >> np.uint64(1)) + 0.5) / 2147483648.0
         # at the proposing subcarrier a move is certain, and more than one level is rare
         moves = 1 if s == s_max else 0
         if s < s_max or v < q_two:
