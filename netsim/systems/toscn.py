@@ -75,6 +75,12 @@ class Semantics(Checked):
         source="toscn 10.3",
         rule=one_of("task_avg", "class_pred", "class_true", "random", "gradact"),
     )
+    classifier: str = parameter(
+        "compressed",
+        meaning="the server's last layer: compressed (trained with maps left out), plain (as the extractor's)",
+        source="docs/codec.md",
+        rule=one_of("compressed", "plain"),
+    )
     data: str = parameter(
         "auto",
         meaning="images: data (your own), embedded (the bank that ships), auto (data, else embedded)",

@@ -21,11 +21,15 @@ class ImageTask:
     def __init__(self, scenario: Toscn, streams: Streams) -> None:
         semantics = scenario.semantics
         self._banks = [
-            load_bank(task, semantics.data, semantics.importance, semantics.feature_bits) for task in TASKS
+            load_bank(
+                task, semantics.data, semantics.importance, semantics.feature_bits, semantics.classifier
+            )
+            for task in TASKS
         ]
         self.model = Model(scenario, self._banks[0].header_bits())
         self.sources = [
-            f"{bank.source}; {bank.noiseless_accuracy():.3f} right without compression and bit errors"
+            f"{bank.source}; without compression and bit errors {bank.noiseless_accuracy():.3f} of these are right, "
+            f"{bank.test_accuracy:.3f} of the whole test set"
             for bank in self._banks
         ]
         self._draw = TaskDraw(streams, scenario.cell.num_ues)
