@@ -77,7 +77,7 @@ class Semantics(Checked):
     )
     classifier: str = parameter(
         "compressed",
-        meaning="the server's last layer: compressed (trained with maps left out), plain (as the extractor's)",
+        meaning="the server's last layer: compressed (trained with maps left out), plain (the extractor's)",
         source="docs/codec.md",
         rule=one_of("compressed", "plain"),
     )

@@ -28,8 +28,8 @@ class ImageTask:
         ]
         self.model = Model(scenario, self._banks[0].header_bits())
         self.sources = [
-            f"{bank.source}; without compression and bit errors {bank.noiseless_accuracy():.3f} of these are right, "
-            f"{bank.test_accuracy:.3f} of the whole test set"
+            f"{bank.source}; {bank.noiseless_accuracy():.3f} of these are right without compression and bit "
+            f"errors, {bank.test_accuracy:.3f} of the whole test set"
             for bank in self._banks
         ]
         self._draw = TaskDraw(streams, scenario.cell.num_ues)
