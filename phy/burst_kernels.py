@@ -1,7 +1,16 @@
 """Kernels over bursts: the frequency-domain link of level `bit`.
 
 A burst passes in chunks of CHUNK symbols, so the scratch memory (noise, scale, symbols) stays in the L1
-cache. Separate loops draw the noise, slice, and count: fused they run slower (measured, docs/phy.md).
+cache. What measurement taught, and what an editor of the kernels should keep:
+
+* Separate loops draw the words, the normals, and slice: each of them vectorises, their fusion does not.
+* A loop indexes its arrays from 0; what begins elsewhere is passed as a view. With an offset numba adds a
+  sign check to the index, the compiler's test for overlapping arrays then covers too much, and whether the
+  loop runs as scalar code depends on where malloc put the arrays (six times slower, in one thread and not in
+  the other).
+* An argument that is None takes its branch out of the compiled code.
+* numba's cache looks at the file of the outermost kernel only: after an edit in another kernel module, delete
+  phy/__pycache__/*.nb*.
 """
 
 from __future__ import annotations

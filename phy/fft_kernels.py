@@ -2,7 +2,7 @@
 
 Stockham radix-4 with a last radix-2 stage, in float32 with separate real and imaginary parts. The inner loops
 run over lanes, so they vectorise whatever the length; with some ten vectors or more this is faster than a
-library call a vector and needs no object from outside the kernel (measured, docs/phy.md).
+library call a vector and needs no object from outside the kernel (measured).
 """
 
 from __future__ import annotations
