@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from phy.parameters import ParameterError
-from phy.qam import NORM, rail_bits, rail_level, rails_maxlog
+from phy.qam import NORM, map_levels, rail_level, rails_maxlog, slice_levels
 
 ORDERS = (1, 2, 4, 6, 8)  # bits per symbol
 NAMES = {1: "BPSK", 2: "QPSK", 4: "16-QAM", 6: "64-QAM", 8: "256-QAM"}
@@ -27,21 +27,39 @@ def check_order(bits_per_symbol: int) -> None:
 @njit(cache=True, nogil=True)
 def map_kernel(m, sym, amplitude, out):
     """out[k] = amplitude / sqrt(NORM[m]) * constellation point of sym[k]; sym uint8[n], out complex64[n]."""
-    a = amplitude / math.sqrt(NORM[m]) if m != 1 else amplitude * math.sqrt(0.5)
+    a = np.float32(amplitude / math.sqrt(NORM[m]) if m != 1 else amplitude * math.sqrt(0.5))
+    level = np.empty((2, sym.size), np.float32)
+    map_levels(m, sym, a, sym.size, level[0], level[1])
     for k in range(sym.size):
-        x = a * rail_level(m, sym[k], 0)
-        out[k] = complex(x, x if m == 1 else a * rail_level(m, sym[k], 1))
+        out[k] = complex(level[0, k], level[1, k])
 
 
 @njit(cache=True, nogil=True)
 def decide_kernel(m, y, sym):
     """Nearest constellation points: y complex64[n] (unit-energy constellation), sym uint8[n]."""
-    a = np.float32(math.sqrt(NORM[m]))
+    rail = np.empty((2, y.size), np.float32)
     for k in range(y.size):
-        if m == 1:
-            sym[k] = np.uint8(1 if y[k].real + y[k].imag < np.float32(0) else 0)
-        else:
-            sym[k] = np.uint8(rail_bits(m, y[k].real * a, 0) | rail_bits(m, y[k].imag * a, 1))
+        rail[0, k] = y[k].real
+        rail[1, k] = y[k].imag
+    slice_levels(m, rail[0], rail[1], np.float32(math.sqrt(NORM[m])), y.size, sym)
+
+
+@njit(cache=True, nogil=True)
+def join_kernel(m, bits, sym):
+    """sym[k] = bits[m k], ..., bits[m k + m - 1], first bit most significant (uint8)."""
+    for k in range(sym.size):
+        v = np.int32(0)
+        for j in range(m):
+            v = np.int32(np.int32(v << 1) | np.int32(bits[m * k + j]))
+        sym[k] = np.uint8(v)
+
+
+@njit(cache=True, nogil=True)
+def split_kernel(m, sym, bits):
+    """Inverse of `join_kernel`."""
+    for k in range(sym.size):
+        for j in range(m):
+            bits[m * k + j] = np.uint8((sym[k] >> (m - 1 - j)) & 1)
 
 
 @njit(cache=True, nogil=True)
@@ -101,14 +119,17 @@ def symbols_from_bits(bits: np.ndarray, bits_per_symbol: int) -> np.ndarray:
     b = np.asarray(bits, np.uint8)
     if b.ndim != 1 or b.size % bits_per_symbol:
         raise ParameterError(f"bits of shape {b.shape}: length must be a multiple of {bits_per_symbol}")
-    weights = (1 << np.arange(bits_per_symbol - 1, -1, -1)).astype(np.uint8)
-    return (b.reshape(-1, bits_per_symbol) * weights).sum(axis=1, dtype=np.uint8)
+    sym = np.empty(b.size // bits_per_symbol, np.uint8)
+    join_kernel(bits_per_symbol, np.ascontiguousarray(b), sym)
+    return sym
 
 
 def bits_from_symbols(sym: np.ndarray, bits_per_symbol: int) -> np.ndarray:
     """0/1 bits uint8[n * m] from symbol values uint8[n]."""
-    shifts = np.arange(bits_per_symbol - 1, -1, -1, dtype=np.uint8)
-    return ((np.asarray(sym, np.uint8)[:, None] >> shifts) & 1).reshape(-1)
+    sym = np.ascontiguousarray(sym, np.uint8)
+    bits = np.empty(sym.size * bits_per_symbol, np.uint8)
+    split_kernel(bits_per_symbol, sym, bits)
+    return bits
 
 
 def constellation(bits_per_symbol: int) -> np.ndarray:

@@ -92,6 +92,13 @@ def test_symbol_kernels(m):
     modulation.decide_kernel.py_func(m, y, sym[1])
     assert np.array_equal(*sym)
     point = [np.zeros(50, np.complex64) for _ in range(2)]
+    bits = [np.zeros(50 * m, np.uint8) for _ in range(2)]
+    back = [np.zeros(50, np.uint8) for _ in range(2)]
+    for i, pick in enumerate((lambda f: f, lambda f: f.py_func)):
+        pick(modulation.split_kernel)(m, sym[0], bits[i])
+        pick(modulation.join_kernel)(m, bits[i], back[i])
+        assert np.array_equal(back[i], sym[0])
+    assert np.array_equal(*bits)
     modulation.map_kernel(m, sym[0], 1.0, point[0])
     modulation.map_kernel.py_func(m, sym[0], 1.0, point[1])
     assert np.allclose(*point)
