@@ -82,6 +82,8 @@ def _toscn_table_3(episodes: int | None, jobs: int, out: Path) -> None:
     for entry in found:
         k, f = entry.knowledge, entry.fit
         cells = [f"{a:.3f} ({d:.3f})" for a, d in zip(f.alpha, f.deviation)]
+        if not f.determined:
+            cells = ["flat", "no knee", cells[2]]
         table.add_row(k.task, k.mode, *cells, f"{f.mse:.1e}", str(k.trials))
         if k.mode == figure.MODES[-1]:
             *alpha, mse = figure.PAPER[k.task]

@@ -48,6 +48,11 @@ class Fit:
     deviation: tuple[float, float, float]
     mse: float
 
+    @property
+    def determined(self) -> bool:
+        """Whether the counts fix the exponent at all: a curve without a knee on the grid does not."""
+        return self.deviation[1] < self.alpha[1]
+
 
 def measure(
     bank: ImageBank,

@@ -42,3 +42,9 @@ def test_the_fit_s_errors_cover_the_truth():
         found = fit(COMPRESSIONS, rng.binomial(200, truth.accuracy(eta)) / 200)
         z = (np.array(found.alpha) - (truth.a1, truth.a2, truth.a3)) / found.deviation
         assert np.all(np.abs(z) < 4)
+
+
+def test_a_flat_curve_determines_no_exponent():
+    found = fit(COMPRESSIONS, np.full(len(COMPRESSIONS), 0.9) + 1e-3 * np.cos(np.arange(len(COMPRESSIONS))))
+    assert not found.determined
+    assert found.alpha[2] == pytest.approx(0.9, abs=2e-3)
