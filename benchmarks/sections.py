@@ -58,9 +58,9 @@ def stages(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
 
 def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None:
     """The link alone against the draws it cannot avoid; one block a call; two threads."""
-    work, single, many = Work(), Work(num_blocks=1), Work(num_blocks=512)
+    work, single, many, most = Work(), Work(num_blocks=1), Work(num_blocks=512), Work(num_blocks=4096)
     rng = np.random.default_rng(1)
-    bulk, one, threaded = (peers_ours.OurChain(w).fresh() for w in (work, single, many))
+    bulk, one, threaded, large = (peers_ours.OurChain(w).fresh() for w in (work, single, many, most))
     whole = peers_ours.hard("bit", work)
     block = 1.0 / BLOCK_BITS
     seconds = race(
@@ -72,6 +72,8 @@ def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
             "numpy noise": (lambda: rng.standard_normal(2 * BLOCK_SYMBOLS * 64), 64.0),
             "one thread": (lambda: transmit_bit(threaded), 512.0),
             "two threads": (lambda: transmit_bit(threaded, threads=2), 512.0),
+            "one thread, 4096 blocks": (lambda: transmit_bit(large), 4096.0),
+            "two threads, 4096 blocks": (lambda: transmit_bit(large, threads=2), 4096.0),
         },
         effort,
     )
@@ -90,6 +92,7 @@ def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
             ("link B1/link", "link B1", "link"),
             ("bit/numpy noise", "bit", "numpy noise"),
             ("two threads/one", "one thread", "two threads"),
+            ("two threads/one, 4096", "one thread, 4096 blocks", "two threads, 4096 blocks"),
         ],
     )
     serial, parallel = transmit_bit(threaded), transmit_bit(threaded, threads=2)

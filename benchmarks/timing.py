@@ -26,7 +26,7 @@ class Effort:
     check_blocks: int  # blocks of the BER check
 
 
-FULL = Effort(rounds=9, sample_s=0.05, budget_s=120.0, check_blocks=1024)
+FULL = Effort(rounds=7, sample_s=0.03, budget_s=120.0, check_blocks=768)
 QUICK = Effort(rounds=5, sample_s=0.005, budget_s=1.0, check_blocks=192)
 
 
