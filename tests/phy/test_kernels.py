@@ -160,9 +160,7 @@ print(json.dumps({
 
 @pytest.mark.slow
 def test_a_second_process_hits_the_cache(tmp_path):
-    """Hard, soft and injected link: some 10 CPU s cold on an idle machine (twice that on a loaded one), and from
-    the cache below 2 s.
-    """
+    """Hard, soft and injected link: some 10 CPU s cold (twice that on a loaded machine), cached below 2 s."""
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
     runs = []
