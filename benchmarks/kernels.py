@@ -48,7 +48,7 @@ def link_separate(key, chunks, sym, scale, scratch, gi, gq):
     """Noise of a chunk, then the slicer over it."""
     for slot in range(chunks):
         normals(key, slot, LANE_RE_NOISE, np.int64(0), CHUNK_PAIRS, scratch, gi, gq)
-        slice_symbols(4, sym, gi, gq, 0, scale, 2 * CHUNK_PAIRS)
+        slice_symbols(4, sym, gi, gq, scale, 2 * CHUNK_PAIRS)
 
 
 @njit(cache=True, nogil=True, fastmath=True)

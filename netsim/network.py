@@ -80,6 +80,7 @@ class Network:
     def run(self) -> None:
         """Simulates all slots; the trace then holds every packet, queued ones included."""
         self.env.run(until=self.env.process(self._slots()))
+        self._retire()
         for buffer in self.buffers:
             self._record_packets(buffer.waiting)
 
@@ -92,7 +93,7 @@ class Network:
             yield edge(self.env, start_ns)
             if self.scenario.signalling.grant_gap == "idle":
                 yield from self._await_grant(slot, start_ns + slot_ns)
-            decision, grants = self._latch()
+            decision, grants = self._latch(slot)
             blocks = self._encode(grants, start_ns + slot_ns - self.env.now_ns)
             received = self._transmit(slot, grants, blocks)
             yield edge(self.env, start_ns + slot_ns)
@@ -151,13 +152,18 @@ class Network:
 
     def _on_action(self, message: Message) -> None:
         """An action has arrived; one that was overtaken by a newer one is discarded."""
-        if self._newest is None or message.slot >= self._newest.slot:
-            self._newest = message
-        else:
+        if self._newest is not None and message.slot < self._newest.slot:
             self._record_decision(message.content)
             return
+        self._retire()
+        self._newest = message
         if self._news is not None and not self._news.triggered:
             self._news.succeed()
+
+    def _retire(self) -> None:
+        """An action that is replaced before it came into force is recorded as never applied."""
+        if self._newest is not None and self._newest.content.applied_ns == NEVER:
+            self._record_decision(self._newest.content)
 
     def _await_grant(self, slot: int, end_ns: int) -> Generator[simpy.Event, None, None]:
         """Idle until the action for this very slot has arrived, or to the end of the slot."""
@@ -167,9 +173,12 @@ class Network:
             yield self._news | end
             self._news = None
 
-    def _latch(self) -> tuple[Decision | None, Grants]:
-        """The newest action that has arrived comes into force; before the first one nobody transmits."""
-        if self._newest is None:
+    def _latch(self, slot: int) -> tuple[Decision | None, Grants]:
+        """The newest action that has arrived comes into force; before the first one nobody transmits, and
+        with `grant_gap=idle` nobody does on the action of another slot.
+        """
+        idle = self.scenario.signalling.grant_gap == "idle"
+        if self._newest is None or (idle and self._newest.slot != slot):
             silent = np.zeros(self.num_ues)
             return None, Grants(silent, silent, silent)
         decision: Decision = self._newest.content

@@ -80,6 +80,17 @@ def test_idle_waits_for_the_grant_of_the_slot_itself():
     assert np.all(sent[sent >= 0] % SLOT_NS >= 250_000)
 
 
+def test_idle_devices_are_silent_when_the_grant_does_not_come_in_time():
+    """A grant that is under way for longer than its slot serves nobody: no grant, no packet, no reward."""
+    delays = {"signalling.action_delay_ns": 1_100_000, "signalling.grant_gap": "idle"}
+    trace = simulate.run_in_memory(toscn(**{**BASE, **delays})).trace()
+    assert checks.check(trace) == []
+    assert trace["grants"]["bandwidth_hz"].sum() == 0.0
+    assert (trace["packets"]["fate"] == 1).sum() == 0
+    assert trace["decisions"]["applied_ns"].tolist() == [-1] * 5, "the sixth is still under way"
+    assert "reward" not in trace["messages"]["kind"]
+
+
 def test_a_grant_that_comes_late_shortens_the_slot():
     """Just-enough plans sit on the edge: a delay of 1 % of the slot costs packets, planning with it restores
     them.
