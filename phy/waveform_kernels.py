@@ -176,11 +176,13 @@ def _to_rows(y, bins, lanes, rows):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _multiply_add(c_r, c_i, x_r, x_i, y_r, y_i):
-    """y += c * x, all float32[lanes]."""
-    for t in range(c_r.size):
-        y_r[t] += c_r[t] * x_r[t] - c_i[t] * x_i[t]
-        y_i[t] += c_r[t] * x_i[t] + c_i[t] * x_r[t]
+def _multiply_add(c_r, c_i, x_r, x_i, y_r, y_i, rows, lanes):
+    """y[k, t] += c[t] * x[k, t] for `rows` samples: c float32[lanes], x and y float32[rows * lanes]."""
+    for k in range(rows):
+        o = np.uint64(k) * np.uint64(lanes)  # unsigned: numba then adds no wrap-around to the index
+        for t in range(np.uint64(lanes)):
+            y_r[o + t] += c_r[t] * x_r[o + t] - c_i[t] * x_i[o + t]
+            y_i[o + t] += c_r[t] * x_i[o + t] + c_i[t] * x_r[o + t]
 
 
 @njit(cache=True, nogil=True)
@@ -191,22 +193,21 @@ def _delay_line(x_r, x_i, tail, coef, n, cp, lanes, y_r, y_i):
         coef: float32[4, L, lanes]: taps (real, imaginary) for the symbol itself, and for the symbol before.
         tail: float32[2, n], the samples of the symbol before the tile.
     """
-    for k in range(n):
-        o = k * lanes
-        to_r, to_i = y_r[o : o + lanes], y_i[o : o + lanes]
-        for l in range(coef.shape[1]):
-            source = k - l
-            if source >= -cp:
-                p = (source if source >= 0 else source + n) * lanes
-                _multiply_add(coef[0, l], coef[1, l], x_r[p : p + lanes], x_i[p : p + lanes], to_r, to_i)
-            else:  # beyond the prefix: the last samples of the symbol before
-                row = source + cp + n
-                _multiply_add(
-                    coef[2, l, :1], coef[3, l, :1], tail[0, row : row + 1], tail[1, row : row + 1], to_r, to_i
-                )
-                p = row * lanes
-                last = p + lanes - 1
-                _multiply_add(coef[2, l, 1:], coef[3, l, 1:], x_r[p:last], x_i[p:last], to_r[1:], to_i[1:])
+    for l in range(coef.shape[1]):
+        c_r, c_i = coef[0, l], coef[1, l]
+        o = l * lanes
+        _multiply_add(c_r, c_i, x_r, x_i, y_r[o:], y_i[o:], n - l, lanes)
+        # samples before the symbol: first the prefix, which is its own end ...
+        wrapped = min(l, cp)
+        p, o = (n - wrapped) * lanes, (l - wrapped) * lanes
+        _multiply_add(c_r, c_i, x_r[p:], x_i[p:], y_r[o:], y_i[o:], wrapped, lanes)
+        for k in range(l - wrapped):  # ... and beyond the prefix the end of the symbol before
+            row = k - l + cp + n
+            o, p = k * lanes, row * lanes
+            d_r, d_i = coef[2, l], coef[3, l]
+            y_r[o] += d_r[0] * tail[0, row] - d_i[0] * tail[1, row]
+            y_i[o] += d_r[0] * tail[1, row] + d_i[0] * tail[0, row]
+            _multiply_add(d_r[1:], d_i[1:], x_r[p:], x_i[p:], y_r[o + 1 :], y_i[o + 1 :], 1, lanes - 1)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
