@@ -42,7 +42,7 @@ class Radio(Checked):
         4,
         meaning="bits per QAM symbol of levels table, bit and waveform (2 QPSK, 4 16-QAM, 6 64-QAM)",
         unit="bit",
-        source="toscn 10.4",
+        source="our choice",
         rule=one_of(1, 2, 4, 6, 8),
     )
     scrambling: bool = parameter(
@@ -53,7 +53,7 @@ class Radio(Checked):
     errors: str = parameter(
         "noise",
         meaning="level bit: noise on every symbol, or the same law of errors injected into the payload",
-        source="perf.md 4: injection is exact",
+        source="docs/phy.md",
         rule=one_of("noise", "injection"),
     )
     channel_knowledge: str = parameter(

@@ -24,44 +24,44 @@ class Signalling(Checked):
         0,
         meaning="an observation reaches its agent this long after it was taken",
         unit="ns",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=non_negative,
     )
     inference_ns: int = parameter(
         0,
         meaning="the agent thinks this long before its action leaves",
         unit="ns",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=non_negative,
     )
     action_delay_ns: int = parameter(
         0,
         meaning="an action (grant) reaches the devices this long after it left",
         unit="ns",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=non_negative,
     )
     reward_delay_ns: int = parameter(
         0,
         meaning="a reward reaches the agent this long after the slot's end",
         unit="ns",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=non_negative,
     )
     jitter_ns: float = parameter(
         0.0,
         meaning="mean of the exponential jitter added to every message",
         unit="ns",
-        source="green 11.2",
+        source="docs/timing.md",
         rule=non_negative,
     )
     loss: float = parameter(
-        0.0, meaning="probability that a message is lost", source="green 11.2", rule=probability
+        0.0, meaning="probability that a message is lost", source="docs/timing.md", rule=probability
     )
     grant_gap: str = parameter(
         "hold",
         meaning="until the slot's own grant arrives: hold the newest one that has come, or idle",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=one_of("hold", "idle"),
     )
 

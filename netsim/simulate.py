@@ -114,7 +114,7 @@ def result_folder(scenario: Toscn, out: Path) -> Path:
 
 
 def attributes(scenario: Toscn, run: int) -> dict:
-    """Root attributes of a trace (DESIGN 7): with `provenance`, all that is needed to run it again."""
+    """Root attributes of a trace (docs/trace.md): with `provenance`, all that is needed to run it again."""
     return {
         "scenario": scenario.name,
         "phy": scenario.phy,

@@ -34,19 +34,19 @@ class Traffic(Checked):
     burst_probability: float = parameter(
         0.2,
         meaning="share of slots in which every device fills its buffer (law burst)",
-        source="toscn 6",
+        source="our choice",
         rule=probability,
     )
     instants: str = parameter(
         "batch",
         meaning="batch: captures counted at the slot's end, after departures; async: at own instants",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=one_of("batch", "async"),
     )
     initial_queue: str = parameter(
         "uniform",
         meaning="packets waiting when an episode begins: uniform {0..capacity}, empty, full",
-        source="toscn 4.2",
+        source="our choice",
         rule=one_of("uniform", "empty", "full"),
     )
     buffer_packets: int = parameter(

@@ -76,14 +76,14 @@ class Fading(Checked):
     num_taps: int = parameter(
         1,
         meaning="taps of the delay line, one sample apart, exponential profile",
-        source="toscn 10.4",
+        source="our choice",
         rule=at_least_one,
     )
     tap_decay_db: float = parameter(
         3.0,
         meaning="power step from tap to tap",
         unit="dB",
-        source="perf.md reference chain",
+        source="our choice",
         rule=non_negative,
     )
 

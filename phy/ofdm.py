@@ -43,7 +43,7 @@ class Ofdm(Checked):
     pilot_symbols_per_frame: int = parameter(
         2,
         meaning="whole OFDM symbols of each period that carry pilots",
-        source="TOSCN 10.4 [R]",
+        source="our choice",
         rule=non_negative,
     )
 

@@ -13,23 +13,23 @@ PLANNERS = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_pack
 class Agent(Checked):
     """Who allocates, and what it believes."""
 
-    name: str = parameter("je_qse", meaning="policy", source="toscn 5", rule=one_of(*PLANNERS))
+    name: str = parameter("je_qse", meaning="policy", source="docs/papers/toscn.md", rule=one_of(*PLANNERS))
     compression: float = parameter(
         0.85,
         meaning="fixed compression ratio of the policies equal and prop",
-        source="toscn 8.1",
+        source="docs/papers/toscn.md",
         rule=between(0.0, 0.999),
     )
     plan: str = parameter(
         "link",
         meaning="rate law that a planner believes in: link (of the level it runs on), shannon (the paper's)",
-        source="toscn 10.6",
+        source="docs/papers/toscn.md",
         rule=one_of("link", "shannon"),
     )
     margin_ns: int = parameter(
         0,
         meaning="a planner plans with the slot shortened by this (known grant delay)",
         unit="ns",
-        source="toscn 11",
+        source="docs/timing.md",
         rule=non_negative,
     )

@@ -48,7 +48,7 @@ class Semantics(Checked):
         512, meaning="feature maps of an image (F)", unit="maps", source="TOSCN Table II", rule=at_least_one
     )
     feature_bits: int = parameter(
-        8, meaning="bits per feature", unit="bit", source="toscn 10.2", rule=one_of(8)
+        8, meaning="bits per feature", unit="bit", source="docs/codec.md", rule=one_of(8)
     )
     packet_bits: int = parameter(
         200_704,
@@ -72,7 +72,7 @@ class Semantics(Checked):
     importance: str = parameter(
         "task_avg",
         meaning="ranking of maps; class_pred and class_true tell the receiver the label by choice (E24)",
-        source="toscn 10.3",
+        source="docs/codec.md",
         rule=one_of("task_avg", "class_pred", "class_true", "random", "gradact"),
     )
     classifier: str = parameter(
@@ -94,7 +94,7 @@ class Toscn(Checked):
     """The scenario: six devices, one base station with an edge server, one agent."""
 
     name: str = parameter("toscn", meaning="scenario name, folder of its results")
-    phy: str = parameter("bit", meaning="level of fidelity", source="DESIGN 5", rule=one_of(*LEVELS))
+    phy: str = parameter("bit", meaning="level of fidelity", source="README", rule=one_of(*LEVELS))
     slots: int = parameter(100, meaning="slots in a run", rule=at_least_one)
     episode_slots: int = parameter(
         10,
