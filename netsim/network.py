@@ -88,7 +88,7 @@ class Network:
         slot_ns = self.scenario.slot_ns
         for slot in range(self.scenario.slots):
             start_ns = slot * slot_ns
-            self._fade(slot)
+            self._fade()
             observation = self._observe(slot)
             yield edge(self.env, start_ns)
             if self.scenario.signalling.grant_gap == "idle":
@@ -112,8 +112,7 @@ class Network:
             else:
                 self._begin_slot()
 
-    # -- the phases, in the order in which they happen
-    # ------------------------------------------------------------
+    # The phases, in the order in which they happen.
 
     def _begin_episode(self, episode: int) -> None:
         """New devices: tasks, positions and initial queues are drawn; what the old ones held was dropped."""
@@ -138,7 +137,7 @@ class Network:
         for buffer in self.buffers:
             buffer.begin_slot()
 
-    def _fade(self, slot: int) -> None:
+    def _fade(self) -> None:
         """Every link advances, granted or not, so that the policy cannot move the world."""
         self.world.fade()
 
@@ -249,8 +248,7 @@ class Network:
             self._record_decision(decision)
         self.courier.send("reward", CELL, AGENT, slot, (decision, reward), self.agent.on_reward)
 
-    # -- the trace
-    # ------------------------------------------------------------------------------------------------
+    # The trace.
 
     def _record(
         self,
