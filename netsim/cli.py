@@ -142,11 +142,12 @@ def _figure(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="one of: " + ", ".join(figure.FIGURES))
     parser.add_argument("--episodes", type=int, metavar="N", help="episodes behind each number")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
+    parser.add_argument("--quick", action="store_true", help="a coarse version in a minute or two")
     parser.add_argument(
         "--out", type=Path, default=Path("results/published"), metavar="DIR", help="where CSV and picture go"
     )
     options = parser.parse_args(arguments)
-    return figure.main(options.name, options.episodes, options.jobs, options.out)
+    return figure.main(options.name, options.episodes, options.jobs, options.quick, options.out)
 
 
 COMMANDS = {"run": _run, "show": _show, "trace": _trace, "figure": _figure}

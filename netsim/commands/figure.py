@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from netsim.commands.figure_request import Request
+from netsim.commands.figure_request import progress as _progress
 from phy.parameters import ParameterError
 
 
-def main(name: str, episodes: int | None, jobs: int, out: Path) -> int:
+def main(name: str, episodes: int | None, jobs: int, quick: bool, out: Path) -> int:
     """Makes the figure `name`; returns 0."""
     if name not in FIGURES:
         near = difflib.get_close_matches(name, FIGURES, 1)
@@ -25,25 +26,18 @@ def main(name: str, episodes: int | None, jobs: int, out: Path) -> int:
         raise ParameterError(f"--jobs {jobs}: must be >= 1")
     if episodes is not None and episodes < 2:
         raise ParameterError(f"--episodes {episodes}: must be >= 2")
-    FIGURES[name](episodes, jobs, out)
+    make = FIGURES[name]
+    if isinstance(make, str):
+        make = importlib.import_module(make).main
+    make(Request(name, episodes, jobs, quick, out))
     return 0
 
 
-@contextmanager
-def _progress(title: str):
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        line = progress.add_task(title)
-        yield lambda done, total: progress.update(line, completed=done, total=total)
-
-
-def _toscn_policies(episodes: int | None, jobs: int, out: Path) -> None:
+def _toscn_policies(request: Request) -> None:
     from netsim.figures import toscn_policies as figure
 
     with _progress("toscn-policies") as advance:
-        cells = figure.table(episodes or 200, jobs, advance)
+        cells = figure.table(request.episodes or (20 if request.quick else 200), request.jobs, advance)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     title = "TOSCN, level paper: reward per slot (95 % interval over episodes), packets per slot, accuracy"
     table = Table(title=title, header_style="bold")
@@ -54,7 +48,7 @@ def _toscn_policies(episodes: int | None, jobs: int, out: Path) -> None:
         mine = [cell for cell in cells if cell.policy == policy]
         table.add_row(policy, *(_cell(cell) for cell in mine))
     console.print(table)
-    path = out / "toscn-policies.csv"
+    path = request.out / "toscn-policies.csv"
     figure.write_csv(cells, path)
     console.print(f"{cells[0].episodes} episodes of 10 slots, seed {figure.SEED}; data: {path}")
     console.print("in brackets: what the specification's prototype measured (200 episodes of its own)")
@@ -68,11 +62,10 @@ def _cell(cell) -> str:
     )
 
 
-def _toscn_table_3(episodes: int | None, jobs: int, out: Path) -> None:
+def _toscn_table_3(request: Request) -> None:
     from netsim.figures import toscn_table_3 as figure
 
-    if episodes is not None or jobs != 1:
-        raise ParameterError("figure toscn-table-3: has no episodes and runs in one process")
+    request.one_process()
     with _progress("toscn-table-3") as advance:
         found = figure.entries("auto", advance)
     title = f"TOSCN Table III: A = a1 eta^a2 + a3 at {figure.FITTED_SNR_DB:g} dB (standard errors)"
@@ -93,17 +86,17 @@ def _toscn_table_3(episodes: int | None, jobs: int, out: Path) -> None:
     console.print(table)
     for source in dict.fromkeys(entry.source for entry in found):
         console.print(source, markup=False)
-    figure.write_csv(found, out / "toscn-table-3.csv")
-    console.print(f"counts: {out}/toscn-table-3.csv")
+    figure.write_csv(found, request.out / "toscn-table-3.csv")
+    console.print(f"counts: {request.out}/toscn-table-3.csv")
 
 
-def _phy_ber(episodes: int | None, jobs: int, out: Path) -> None:
+def _phy_ber(request: Request) -> None:
     from netsim.figures import phy_ber as figure
 
-    if episodes is not None or jobs != 1:
-        raise ParameterError("figure phy-ber: has no episodes and runs in one process")
+    request.one_process()
     with _progress("phy-ber") as advance:
-        found = figure.points(advance)
+        found = figure.points(advance, repeats=1 if request.quick else 10)
+    out = request.out
     out.mkdir(parents=True, exist_ok=True)
     figure.write_csv(found, out / "phy-ber.csv")
     figure.draw(found, out / "phy-ber.png")
@@ -111,7 +104,8 @@ def _phy_ber(episodes: int | None, jobs: int, out: Path) -> None:
     print(f"{inside} of {len(found)} 95 % intervals hold the closed form; {out}/phy-ber.csv, .png")
 
 
-FIGURES: dict[str, Callable[[int | None, int, Path], None]] = {
+# a function, or the module (imported when asked for) whose `main` takes the request
+FIGURES: dict[str, Callable[[Request], None] | str] = {
     "phy-ber": _phy_ber,
     "toscn-policies": _toscn_policies,
     "toscn-table-3": _toscn_table_3,

@@ -1,0 +1,50 @@
+"""What the command line asks of a figure, and the progress line that all figures share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from phy.parameters import ParameterError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One figure and its options; `episodes` is None where the command line does not say."""
+
+    name: str
+    episodes: int | None
+    jobs: int
+    quick: bool
+    out: Path
+
+    def one_process(self) -> None:
+        """For figures that neither run episodes nor use several processes.
+
+        Raises:
+            ParameterError: `--episodes` or `--jobs` was given.
+        """
+        if self.episodes is not None or self.jobs != 1:
+            raise ParameterError(f"figure {self.name}: has no episodes and runs in one process")
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that moves a progress line; quiet when not on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task(title)
+        yield lambda done, total: bar.update(line, completed=done, total=total)
+
+
+def console(width: int = 120) -> Console:
+    """Where figures print: the terminal's width, or `width` columns into a file."""
+    return Console(width=None if sys.stdout.isatty() else width, highlight=False)
