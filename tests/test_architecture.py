@@ -23,7 +23,7 @@ DOORS = {
         "netsim/agents/timed.py",
     ),
     "h5py": ("netsim/trace.py", "netsim/link_tables.py"),
-    "numba": ("phy/", "netsim/semantics/quantizer.py"),
+    "numba": ("phy/", "netsim/semantics/quantizer.py", "netsim/semantics/sbq"),
     "torch": ("netsim/agents/", "netsim/semantics/"),
     "commpy": (),
     "rich": ("netsim/commands/", "netsim/semantics/progress.py", "phy/report.py"),
