@@ -67,6 +67,13 @@ class Buffer:
         self.delivered += 1
         return packet
 
+    def drop(self) -> Packet:
+        """Removes the oldest packet: its deadline has passed."""
+        packet = self.waiting.popleft()
+        packet.fate = DROPPED
+        self.dropped += 1
+        return packet
+
     def clear(self) -> list[Packet]:
         """Drops all waiting packets (the device leaves the cell) and returns them."""
         gone = list(self.waiting)

@@ -79,13 +79,15 @@ class Radio(Checked):
         return 10.0 ** ((self.noise_psd_dbm_hz - 30.0) / 10.0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Grants:
-    """What each device may use in a slot; arrays over ue."""
+    """What each device may use in a slot; arrays over ue. -1: the level or the system has no such thing."""
 
-    compression: np.ndarray  # effective compression ratio, a multiple of 1/num_maps
+    compression: np.ndarray  # share of the semantic content to leave out, as whole units of it allow
     bandwidth_hz: np.ndarray
     power_w: np.ndarray
+    bits_per_symbol: np.ndarray | int = -1
+    subchannel: np.ndarray | int = -1
 
 
 @dataclass

@@ -8,15 +8,68 @@ from __future__ import annotations
 
 import difflib
 import runpy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netsim import params
-from netsim.systems.toscn import Toscn
-from phy.parameters import ParameterError
+from netsim.agents.policy import Policy
+from netsim.link import LEVELS
+from netsim.signalling import Signalling
+from netsim.streams import Streams
+from netsim.system import System
+from netsim.traffic import Traffic
+from phy.parameters import Checked, ParameterError, at_least_one, non_negative, one_of, parameter, positive
 
 
-def load(path: str | Path) -> tuple[Toscn, dict[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class Scenario(Checked):
+    """What all scenarios have in common; a system's own scenario class adds its parameters and `build`."""
+
+    name: str = parameter("", meaning="scenario name, folder of its results")
+    phy: str = parameter("bit", meaning="level of fidelity", source="README", rule=one_of(*LEVELS))
+    slots: int = parameter(100, meaning="slots in a run", rule=at_least_one)
+    episode_slots: int = parameter(
+        10, meaning="slots between two placements of the devices (T)", rule=at_least_one
+    )
+    slot_ns: int = parameter(200_000_000, meaning="slot length L", unit="ns", rule=positive)
+    seed: int = parameter(1, meaning="world seed", rule=non_negative)
+    signalling: Signalling = parameter(factory=Signalling, meaning="delays between world and agent")
+    traffic: Traffic = parameter(factory=Traffic, meaning="captures and buffers")
+
+    @property
+    def policy_name(self) -> str:
+        """Name of the policy."""
+        raise NotImplementedError
+
+    @property
+    def policy_text(self) -> str:
+        """The policy and what it believes in, for summaries."""
+        return self.policy_name
+
+    @property
+    def total_bandwidth_hz(self) -> float | None:
+        """Bandwidth that the policy divides, in Hz; None where it divides none."""
+        return None
+
+    @property
+    def net_bits_per_symbol(self) -> float | None:
+        """Payload bits per data symbol with prefix and pilots paid: Es/N0 over Eb/N0 (docs/snr.md); None at
+        levels without symbols.
+        """
+        return None
+
+    def build(self, streams: Streams) -> tuple[System, Sequence[Policy]]:
+        """The system and one policy for each of its nodes; imports what the level needs.
+
+        Raises:
+            ParameterError: what is missing or broken in the user's data, in one line.
+        """
+        raise NotImplementedError
+
+
+def load(path: str | Path) -> tuple[Scenario, dict[str, dict[str, Any]]]:
     """The scenario and the presets of a scenario file.
 
     Raises:
@@ -35,16 +88,16 @@ def load(path: str | Path) -> tuple[Toscn, dict[str, dict[str, Any]]]:
     except Exception as error:
         raise ParameterError(f"{path}: {type(error).__name__}: {error}: must run without error") from None
     scenario = names.get("scenario")
-    if not isinstance(scenario, Toscn):
+    if not isinstance(scenario, Scenario):
         found = f"scenario is {type(scenario).__name__}" if "scenario" in names else "no value named scenario"
-        raise ParameterError(f"{path}: {found}: must define scenario = Toscn(...)")
+        raise ParameterError(f"{path}: {found}: must define scenario = Toscn(...) or another scenario")
     presets = names.get("presets", {})
     if not isinstance(presets, dict) or not all(isinstance(values, dict) for values in presets.values()):
         raise ParameterError(f"{path}: presets is no dict of dicts: must map a name to {{path: value}}")
     return scenario, presets
 
 
-def resolve(path: str | Path, preset: str | None, assignments: list[str], **options: Any) -> Toscn:
+def resolve(path: str | Path, preset: str | None, assignments: list[str], **options: Any) -> Scenario:
     """Scenario file, then preset, then command-line options, then `--set`, checked at the end.
 
     Args:
@@ -72,5 +125,5 @@ def resolve(path: str | Path, preset: str | None, assignments: list[str], **opti
         resolved = params.override(scenario, values)
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
-    assert isinstance(resolved, Toscn)
+    assert isinstance(resolved, Scenario)
     return resolved

@@ -8,79 +8,68 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from netsim import params
-from netsim.agents.allocation import FixedCompression, JustEnough, RandomPolicy
-from netsim.agents.myopic import Myopic
 from netsim.agents.policy import Policy
-from netsim.link import Link, PaperLink
 from netsim.network import Network
-from netsim.recorder import MemoryTrace
+from netsim.recorder import MemoryTrace, Recorder
+from netsim.scenario import Scenario
 from netsim.streams import Streams
-from netsim.systems.toscn import Model, Toscn
-from netsim.systems.toscn_task import FormulaTask, Task
+from netsim.system import System
 from netsim.trace import TraceWriter
 from phy.parameters import ParameterError
 
 _RECORDED = ("numpy", "scipy", "numba", "simpy", "h5py", "torch", "scikit-commpy")
 
 
-def make_link(scenario: Toscn, streams: Streams) -> Link:
-    """The link at the scenario's level of fidelity."""
-    if scenario.phy == "paper":
-        return PaperLink(scenario.radio)
-    from netsim.link_ofdm import OfdmLink  # brings numba, which level `paper` does without
+@dataclass(frozen=True)
+class Prepared:
+    """The parts of one run, before there is a trace; a call gives the network, ready for `Network.run`."""
 
-    return OfdmLink(scenario, streams)
+    scenario: Scenario
+    system: System
+    policies: Sequence[Policy]
+    streams: Streams
 
-
-def make_task(scenario: Toscn, streams: Streams) -> Task:
-    """What packets mean at the scenario's level: the accuracy curve, or images and a classifier."""
-    if scenario.phy == "paper":
-        return FormulaTask(scenario, streams)
-    from netsim.systems.toscn_images import ImageTask
-
-    return ImageTask(scenario, streams)
-
-
-def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> Policy:
-    """The policy named by `agent.name`; planners believe in the rate law that `agent.plan` names."""
-    agent = scenario.agent
-    believed: Link = PaperLink(scenario.radio) if agent.plan == "shannon" else link
-    match agent.name:
-        case "random":
-            return RandomPolicy(model, streams)
-        case "equal" | "prop":
-            return FixedCompression(model, believed, agent.compression, proportional=agent.name == "prop")
-        case "je_equal" | "je_qse":
-            return JustEnough(model, believed, by_queue=agent.name == "je_qse", margin_ns=agent.margin_ns)
-        case _:
-            return Myopic(model, believed, compress=agent.name == "myopic", margin_ns=agent.margin_ns)
+    def __call__(
+        self,
+        trace: Recorder,
+        progress: Callable[[int], None] = lambda slots_done: None,
+        process_order: Sequence[int] | None = None,
+    ) -> Network:
+        return Network(
+            self.scenario, self.system, self.policies, self.streams, trace, progress, process_order
+        )
 
 
-def prepare(scenario: Toscn, run: int) -> Callable[..., Network]:
+def prepare(scenario: Scenario, run: int, policies: Sequence[Policy] | None = None) -> Prepared:
     """The parts of run number `run`; what is missing or broken in the user's data shows here.
 
-    Returns a function of (trace, progress, process_order) that gives the network, ready for `Network.run`.
+    Args:
+        policies: one per node of the system, instead of those that the scenario names (training goes on with
+            the same policies from run to run).
     """
     streams = Streams(scenario.seed, run)
-    link, task = make_link(scenario, streams), make_task(scenario, streams)
-    policy = make_policy(scenario, link, task.model, streams)
-    return functools.partial(Network, scenario, link, task, policy, streams)
+    system, own = scenario.build(streams)
+    return Prepared(scenario, system, own if policies is None else policies, streams)
 
 
-def run_in_memory(scenario: Toscn, run: int = 0, process_order: Sequence[int] | None = None) -> MemoryTrace:
+def run_in_memory(
+    scenario: Scenario, run: int = 0, process_order: Sequence[int] | None = None
+) -> MemoryTrace:
     """One run without a file."""
-    trace = MemoryTrace(attributes(scenario, run))
-    prepare(scenario, run)(trace, process_order=process_order).run()
+    prepared = prepare(scenario, run)
+    trace = MemoryTrace(attributes(scenario, run), prepared.system.tables)
+    prepared(trace, process_order=process_order).run()
     trace.close(complete=True)
     return trace
 
 
 def run_to_file(
-    scenario: Toscn, run: int, folder: Path, progress: Callable[[int], None] = lambda slots_done: None
+    scenario: Scenario, run: int, folder: Path, progress: Callable[[int], None] = lambda slots_done: None
 ) -> Path:
     """One run into `folder/run<k>.h5`; the file appears only when the run is complete."""
     path = folder / f"run{run}.h5"
@@ -92,28 +81,27 @@ def run_to_file(
             marks.append(time.perf_counter())
         progress(slots_done)
 
-    make_network = prepare(scenario, run)  # before anything is written
+    prepared = prepare(scenario, run)  # before anything is written
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ParameterError(f"{folder}: {error.strerror}: must be a folder to write to") from None
-    with TraceWriter(path, attributes(scenario, run)) as trace:
-        network = make_network(trace, report)
-        network.run()
+    with TraceWriter(path, attributes(scenario, run), prepared.system.tables) as trace:
+        prepared(trace, report).run()
         ended = time.perf_counter()
         # the first slot may compile kernels; the rate is that of the slots after it
         rate = max(1, scenario.slots - 1) / (ended - marks[-1 if scenario.slots > 1 else 0])
         wall = {"wall_s": round(ended - started, 3), "slots_per_s": round(rate, 2)}
-        trace.annotate(data=list(network.task.sources), **wall)
+        trace.annotate(data=list(prepared.system.sources), **wall)
     return path
 
 
-def result_folder(scenario: Toscn, out: Path) -> Path:
+def result_folder(scenario: Scenario, out: Path) -> Path:
     """`out/<scenario>/<digest>`: equal scenarios share a folder, different ones never meet."""
     return out / scenario.name / params.digest(scenario)
 
 
-def attributes(scenario: Toscn, run: int) -> dict:
+def attributes(scenario: Scenario, run: int) -> dict:
     """Root attributes of a trace (docs/trace.md): with `provenance`, all that is needed to run it again."""
     return {
         "scenario": scenario.name,

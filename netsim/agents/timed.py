@@ -1,5 +1,5 @@
-"""An agent as a timed process: it reads what reached its mailbox, thinks, and sends an action that travels
-back.
+"""An agent as a timed process: it reads what has reached it, thinks, and sends an action that travels back to
+the mailbox of its cell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import simpy
 
 from netsim.agents.policy import Policy, Transition
 from netsim.buffer import NEVER
-from netsim.engine import Clock
-from netsim.signalling import Courier, Message
+from netsim.engine import Clock, edge
+from netsim.signalling import Courier, Message, Signalling
 
 
 @dataclass(slots=True)
@@ -29,6 +29,51 @@ class Decision:
     decided_ns: int
     applied_ns: int = NEVER
     reward: float = math.nan
+
+
+class Mailbox:
+    """Where the actions for one cell arrive; the newest one is what the conductor latches.
+
+    Args:
+        record: called with every decision that will never come into force.
+    """
+
+    def __init__(self, env: Clock, record: Callable[[Decision], None]) -> None:
+        self.env, self._record = env, record
+        self._newest: Message | None = None
+        self._news: simpy.Event | None = None
+
+    def put(self, message: Message) -> None:
+        """An action has arrived; one that was overtaken by a newer one is discarded."""
+        if self._newest is not None and message.slot < self._newest.slot:
+            self._record(message.content)
+            return
+        self.retire()
+        self._newest = message
+        if self._news is not None and not self._news.triggered:
+            self._news.succeed()
+
+    def retire(self) -> None:
+        """An action that is replaced before it came into force is recorded as never applied."""
+        if self._newest is not None and self._newest.content.applied_ns == NEVER:
+            self._record(self._newest.content)
+
+    def wait_for(self, slot: int, end_ns: int) -> Generator[simpy.Event, None, None]:
+        """Waits until the action for this very slot has arrived, or to the end of the slot."""
+        end = edge(self.env, end_ns)
+        while self.env.now_ns < end_ns and (self._newest is None or self._newest.slot < slot):
+            self._news = self.env.event()
+            yield self._news | end
+            self._news = None
+
+    def latch(self, slot: int | None) -> Decision | None:
+        """The decision that comes into force now: the newest, if it is one for `slot` (None: any slot)."""
+        if self._newest is None or (slot is not None and self._newest.slot != slot):
+            return None
+        decision: Decision = self._newest.content
+        if decision.applied_ns == NEVER:
+            decision.applied_ns = self.env.now_ns
+        return decision
 
 
 class TimedAgent:
@@ -51,11 +96,11 @@ class TimedAgent:
         cell_node: str,
         policy: Policy,
         courier: Courier,
-        inference_ns: int,
+        signalling: Signalling,
         deliver: Callable[[Message], None],
     ) -> None:
         self.env, self.node, self.cell_node, self.policy = env, node, cell_node, policy
-        self.courier, self.inference_ns, self._deliver = courier, inference_ns, deliver
+        self.courier, self.inference_ns, self._deliver = courier, signalling.inference_ns, deliver
         self._inbox: Message | None = None
         self._wake: simpy.Event | None = None
         self._rewarded: list[tuple[Decision, int, float]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -17,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from netsim import checks, metrics, simulate
-from netsim.systems.toscn import Toscn
+from netsim.scenario import Scenario
 from netsim.tables import Trace
 from netsim.trace import read_trace
 
 
-def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> int:
+def main(scenario: Scenario, runs: int, jobs: int, out: Path, csv: Path | None) -> int:
     """Simulates `runs` runs, writes their traces, prints the summary; 1 if a trace breaks one of its
     checks.
     """
@@ -32,7 +33,7 @@ def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> 
         files = _simulate(scenario, runs, jobs, folder, advance)
     wall_s = time.perf_counter() - started
     traces = [read_trace(file) for file in files]
-    records = metrics.summarise(traces, bandwidth_hz=scenario.radio.bandwidth_hz)
+    records = metrics.summarise(traces, bandwidth_hz=scenario.total_bandwidth_hz)
     if csv is not None:
         with csv.open("w", encoding="utf-8", newline="") as file:
             metrics.write_csv(records, file)
@@ -42,7 +43,7 @@ def main(scenario: Toscn, runs: int, jobs: int, out: Path, csv: Path | None) -> 
 
 
 def _simulate(
-    scenario: Toscn, runs: int, jobs: int, folder: Path, advance: Callable[[int], None]
+    scenario: Scenario, runs: int, jobs: int, folder: Path, advance: Callable[[int], None]
 ) -> list[Path]:
     if jobs == 1 or runs == 1:
         files = []
@@ -70,7 +71,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def _progress(scenario: Toscn, runs: int):
+def _progress(scenario: Scenario, runs: int):
     """A live line on a terminal, nothing elsewhere; yields a function of the slots done."""
     if not sys.stderr.isatty():
         yield lambda slots_done: None
@@ -84,7 +85,7 @@ def _progress(scenario: Toscn, runs: int):
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         line = progress.add_task(
-            f"{scenario.name} {scenario.phy} {scenario.agent.name}", total=runs * scenario.slots
+            f"{scenario.name} {scenario.phy} {scenario.policy_name}", total=runs * scenario.slots
         )
         yield lambda slots_done: progress.update(line, completed=slots_done)
 
@@ -102,7 +103,7 @@ _ROWS = (
 
 
 def _summary(
-    scenario: Toscn,
+    scenario: Scenario,
     traces: list[Trace],
     records: list[metrics.Record],
     files: list[Path],
@@ -115,8 +116,7 @@ def _summary(
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     runs = f"{len(files)} run{'s' if len(files) > 1 else ''} x {scenario.slots} slots"
-    planner = f", plans with the rate of {scenario.agent.plan}" if scenario.agent.name != "random" else ""
-    table.add_row("scenario", f"{scenario.name}, level {scenario.phy}, policy {scenario.agent.name}{planner}")
+    table.add_row("scenario", f"{scenario.name}, level {scenario.phy}, policy {scenario.policy_text}")
     rate = sum(trace.attributes["provenance"]["slots_per_s"] for trace in traces) / len(traces)
     speed = f"in {wall_s:.1f} s, loading and compiling included; then {rate:.1f} slots/s a process"
     table.add_row("simulated", f"{runs} of {scenario.slot_ns / 1e6:g} ms {speed}")
@@ -126,8 +126,8 @@ def _summary(
         table.add_row(
             "SNR (Es/N0)", "{:.1f} / {:.1f} / {:.1f} dB per resource element (5 / 50 / 95 %)".format(*snr)
         )
-        eb = [value - _bits_db(scenario) for value in snr]
-        if scenario.phy != "paper":
+        if scenario.net_bits_per_symbol is not None:
+            eb = [value - 10.0 * math.log10(scenario.net_bits_per_symbol) for value in snr]
             table.add_row(
                 "SNR (Eb/N0)",
                 "{:.1f} / {:.1f} / {:.1f} dB per payload bit, prefix and pilots paid".format(*eb),
@@ -147,13 +147,6 @@ def _summary(
         "trace", str(files[0]) if len(files) == 1 else f"{files[0].parent}/run0..{len(files) - 1}.h5"
     )
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _bits_db(scenario: Toscn) -> float:
-    """Es/N0 - Eb/N0 in dB: bits per symbol, less the energy that prefix and pilots take (docs/snr.md)."""
-    from phy.units import linear_to_db
-
-    return float(linear_to_db(scenario.radio.bits_per_symbol * (1.0 - scenario.ofdm.overhead)))
 
 
 def _with_interval(record: metrics.Record, shape: str, scale: float) -> str:

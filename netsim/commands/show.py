@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from netsim import params
-from netsim.systems.toscn import Toscn
+from netsim.scenario import Scenario
 
 
-def main(scenario: Toscn) -> int:
+def main(scenario: Scenario) -> int:
     """Prints the parameters by group; returns 0."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

@@ -6,6 +6,7 @@ Equation numbers (n) are the paper's, (Mn) and En those of our specification; se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from netsim.agents.catalogue import Agent
-from netsim.link import LEVELS, Grants, Link, Radio
-from netsim.signalling import Signalling
-from netsim.traffic import Traffic
+from netsim.agents.policy import Policy
+from netsim.link import Grants, Link, Radio
+from netsim.scenario import Scenario
+from netsim.streams import Streams
+from netsim.system import System
 from netsim.world import Cell, Fading
 from phy.ofdm import Ofdm
-from phy.parameters import Checked, Rule, at_least_one, between, non_negative, one_of, parameter, positive
+from phy.parameters import Checked, Rule, at_least_one, between, one_of, parameter, positive
 
 TASKS = ("mnist", "fashion-mnist", "cifar10")
 MAP_CELLS = 49  # a feature map is 7 x 7 (Table II)
@@ -90,12 +93,10 @@ class Semantics(Checked):
 
 
 @dataclass(frozen=True)
-class Toscn(Checked):
+class Toscn(Scenario):
     """The scenario: six devices, one base station with an edge server, one agent."""
 
     name: str = parameter("toscn", meaning="scenario name, folder of its results")
-    phy: str = parameter("bit", meaning="level of fidelity", source="README", rule=one_of(*LEVELS))
-    slots: int = parameter(100, meaning="slots in a run", rule=at_least_one)
     episode_slots: int = parameter(
         10,
         meaning="slots between two placements of the devices (T)",
@@ -105,15 +106,34 @@ class Toscn(Checked):
     slot_ns: int = parameter(
         200_000_000, meaning="slot length L", unit="ns", source="TOSCN Table I", rule=positive
     )
-    seed: int = parameter(1, meaning="world seed", rule=non_negative)
     cell: Cell = parameter(factory=Cell, meaning="geometry and large-scale propagation")
     fading: Fading = parameter(factory=Fading, meaning="small-scale fading")
     radio: Radio = parameter(factory=Radio, meaning="resources and noise")
     ofdm: Ofdm = parameter(factory=Ofdm, meaning="OFDM numerology")
-    traffic: Traffic = parameter(factory=Traffic, meaning="captures and buffers")
     semantics: Semantics = parameter(factory=Semantics, meaning="image codec")
-    signalling: Signalling = parameter(factory=Signalling, meaning="delays between world and agent")
     agent: Agent = parameter(factory=Agent, meaning="who allocates")
+
+    @property
+    def policy_name(self) -> str:
+        return self.agent.name
+
+    @property
+    def policy_text(self) -> str:
+        plans = f", plans with the rate of {self.agent.plan}" if self.agent.name != "random" else ""
+        return self.agent.name + plans
+
+    @property
+    def total_bandwidth_hz(self) -> float:
+        return self.radio.bandwidth_hz
+
+    @property
+    def net_bits_per_symbol(self) -> float | None:
+        return None if self.phy == "paper" else self.radio.bits_per_symbol * (1.0 - self.ofdm.overhead)
+
+    def build(self, streams: Streams) -> tuple[System, Sequence[Policy]]:
+        from netsim.systems.toscn_system import build
+
+        return build(self, streams)
 
     def check(self) -> None:
         if self.phy == "paper":

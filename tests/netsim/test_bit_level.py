@@ -13,6 +13,7 @@ from scenarios_for_tests import toscn
 from netsim import checks, simulate
 from netsim.link import LEVELS
 from netsim.semantics.bank import load_bank
+from netsim.systems import toscn_system
 from netsim.systems.toscn import TASKS
 from phy import theory
 from phy.modulation import map_bits
@@ -167,7 +168,7 @@ def test_accuracy_at_30_db_equals_the_error_free_one():
     world = World(scenario.cell, scenario.fading, scenario.slot_ns, Streams(1))
     world.new_drop(0)
     world.fade()
-    link = simulate.make_link(scenario, Streams(1))
+    link = toscn_system.make_link(scenario, Streams(1))
     power = 1e3 * scenario.radio.n0 * 495_000 / world.gain
     for task in TASKS:
         bank = load_bank(task, "embedded")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scenarios_for_tests import toscn
 
-from netsim import simulate
 from netsim.link import LEVELS, Block, Grants
 from netsim.streams import Streams
+from netsim.systems import toscn_system
 from netsim.world import World
 from phy import theory
 
@@ -25,7 +25,7 @@ def make(level, **assignments):
     world = World(scenario.cell, scenario.fading, scenario.slot_ns, streams)
     world.new_drop(0)
     world.fade()
-    return scenario, simulate.make_link(scenario, streams), world
+    return scenario, toscn_system.make_link(scenario, streams), world
 
 
 def grants_of(scenario, bandwidth_hz=None, power_w=None):

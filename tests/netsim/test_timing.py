@@ -132,7 +132,7 @@ def test_rewards_reach_the_policy_with_their_own_observation():
     scenario = toscn(**{**BASE, "slots": 30, "episode_slots": 10, "signalling.inference_ns": 400_000})
     network = simulate.prepare(scenario, 0)(MemoryTrace(simulate.attributes(scenario, 0)))
     learned = []
-    network.agent.policy.learn = learned.append
+    network.agents[0].policy.learn = learned.append
     network.run()
     assert len(learned) == 28  # the first slot is silent; the last reward comes after the last observation
     for transition in learned:

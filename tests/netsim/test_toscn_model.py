@@ -11,6 +11,7 @@ from scenarios_for_tests import toscn
 from netsim import simulate
 from netsim.link import PaperLink
 from netsim.streams import Streams
+from netsim.systems import toscn_system
 from netsim.systems.toscn import TASKS, Action, Model, Observation
 from netsim.systems.toscn_oracle import oracle_bound
 from netsim.world import World
@@ -146,7 +147,7 @@ def test_floors():
 
 
 def _policy(scenario, name, model, streams):
-    return simulate.make_policy(
+    return toscn_system.make_policy(
         toscn(**{**PAPER, "agent.name": name}), PaperLink(scenario.radio), model, streams
     )
 
@@ -199,7 +200,7 @@ def test_myopic_between_the_rules_and_its_dual_bound(bandwidth_hz):
     model, link = Model(scenario), PaperLink(scenario.radio)
     names = ("myopic", "je_qse", "je_equal")
     policies = [
-        simulate.make_policy(toscn(**{**PAPER, "agent.name": n}), link, model, Streams(1)) for n in names
+        toscn_system.make_policy(toscn(**{**PAPER, "agent.name": n}), link, model, Streams(1)) for n in names
     ]
     values, bounds = [], []
     for observation in _slots(250):
@@ -216,7 +217,7 @@ def test_myopic_against_brute_force_for_two_devices():
     """Check 9: within 0.3 % of the best (v1, v2, eta1, eta2) on average."""
     scenario = paper(**{"cell.num_ues": 2, "radio.bandwidth_hz": 7e5})
     model, link = Model(scenario), PaperLink(scenario.radio)
-    policy = simulate.make_policy(toscn(**{**PAPER, "agent.name": "myopic"}), link, model, Streams(1))
+    policy = toscn_system.make_policy(toscn(**{**PAPER, "agent.name": "myopic"}), link, model, Streams(1))
     grid = np.arange(512) / 512
     gaps = []
     for observation in itertools.islice(_slots(60, seed=2), 60):

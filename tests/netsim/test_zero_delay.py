@@ -14,6 +14,7 @@ from scenarios_for_tests import toscn
 from netsim import simulate
 from netsim.link import PaperLink
 from netsim.streams import Streams
+from netsim.systems import toscn_system
 from netsim.systems.toscn import Model
 
 POLICIES = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets")
@@ -24,7 +25,7 @@ def test_event_driven_run_equals_the_plain_loop(name):
     scenario = toscn(**{"phy": "paper", "semantics.packet_bits": 1_600_000, "slots": 205, "agent.name": name})
     trace = simulate.run_in_memory(scenario, run=3).trace()
     model = Model(scenario)
-    policy = simulate.make_policy(scenario, PaperLink(scenario.radio), model, Streams(scenario.seed, 3))
+    policy = toscn_system.make_policy(scenario, PaperLink(scenario.radio), model, Streams(scenario.seed, 3))
     expected = slotted.simulate(scenario, 3, policy)
     for table in ("slots", "buffers", "grants"):
         for column, values in getattr(expected, table).items():
