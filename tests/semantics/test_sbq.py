@@ -1,4 +1,4 @@
-"""SBQ: levels, edges, round trips, monotony, and the errors of specification scqos 3.2, 9.1 and checks 1-4."""
+"""SBQ: levels, edges, round trips, monotony, the errors of specification scqos 3.2, 9.1 and checks 1-4."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EDGES = {
     ("paper", 2): (0.5, 1.5, 2.5),
     ("paper", 3): (1 / 6, 1 / 2, 5 / 6, 1.5, 2.5, 3.5, 4.5),
 }
-# specification 9.1: (paper, levels, midpoint) at p_th = mean / median, midpoint at its best threshold, uniform
+# specification 9.1: (paper, levels, midpoint) at p_th = mean / median, midpoint at its best, uniform
 # on [0, max], uniform on [0, p99.9], Lloyd-Max; all MSE / variance
 TABLE = {
     "exponential": (

@@ -1,0 +1,41 @@
+"""Payloads of sentences through the bit-level link as uncoded 16-QAM, all sentences of a call together.
+
+A block channel and maximum-ratio transmission leave one real gain a sentence, so the channel is AWGN at the
+sentence's SNR (specification scqos 4.6). No scrambling: it would undo the Gray labels of 2-bit words.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL
+from phy.bursts import Bursts
+from phy.link import transmit_bit
+
+
+def over_awgn(
+    payload: np.ndarray, num_bits: ArrayLike, snr_db: ArrayLike, key: int, index: np.ndarray
+) -> np.ndarray:
+    """What arrives of payloads uint8[S, bytes]: uint8[S, bytes].
+
+    Args:
+        num_bits: int or int[S], bits sent of each payload. snr_db: float or float[S], Es/N0; inf leaves a
+            payload as it is. key: noise key. index: int64[S] >= 0; equal (key, index) give equal noise.
+    """
+    num, size = payload.shape
+    snr_db = np.broadcast_to(np.asarray(snr_db, np.float64), (num,))
+    noisy = np.isfinite(snr_db)
+    bursts = Bursts(
+        payload=np.ascontiguousarray(payload).ravel(),
+        offset=np.arange(num, dtype=np.int64) * size,
+        num_bits=np.where(noisy, num_bits, 0).astype(np.int64),
+        bits_per_symbol=np.full(num, BITS_PER_SYMBOL, np.int64),
+        h=np.ones((num, 1, 1), np.complex64),
+        es=10.0 ** (np.where(noisy, snr_db, 0.0) / 10.0),
+        n0=1.0,
+        first_symbol=np.zeros(num, np.int64),
+        key=np.full(num, key, np.uint64),
+        slot=np.ascontiguousarray(index, np.int64),
+    )
+    return transmit_bit(bursts).payload.reshape(num, size)
