@@ -17,9 +17,10 @@ from functools import partial
 import numpy as np
 import simpy
 
-from netsim.agents.policy import Policy
+from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.agents.timed import Decision, Mailbox, TimedAgent
 from netsim.buffer import Buffer, Packet
+from netsim.controller import Controller
 from netsim.engine import Clock, departure, edge
 from netsim.link import Grants
 from netsim.recorder import Recorder
@@ -50,7 +51,7 @@ class Network:
         self,
         scenario: Scenario,
         system: System,
-        policies: Sequence[Policy],
+        policies: Sequence[Policy | DeferredPolicy],
         streams: Streams,
         trace: Recorder,
         progress: Callable[[int], None] = lambda slots_done: None,
@@ -70,6 +71,17 @@ class Network:
             TimedAgent(self.env, node.agent, node.cell, policy, self.courier, scenario.signalling, box.put)
             for node, policy, box in zip(self.nodes, policies, self.mailboxes, strict=True)
         ]
+        self.controller: Controller | None = None
+        if system.combine is not None:
+            self.controller = Controller(
+                self.env,
+                self.courier,
+                scenario.signalling,
+                self.nodes,
+                self.agents,
+                system.combine,
+                self._record_decision,
+            )
         self._departed: list[Packet] = []
         self._begin_episode(0)
         processes: list[Source | TimedAgent] = [*self.sources, *self.agents]
@@ -81,6 +93,8 @@ class Network:
         self.env.run(until=self.env.process(self._slots()))
         for box in self.mailboxes:
             box.retire()
+        if self.controller is not None:
+            self.controller.finish()
         for buffer in self.buffers:
             self._record_packets(buffer.waiting)
 
@@ -165,7 +179,12 @@ class Network:
         return sorted(departed, key=lambda packet: (packet.ue, packet.delivered_ns, packet.id))
 
     def _reward(self, slot: int, decisions: list[Decision | None], outcome: Outcome) -> None:
-        """The reward of the slot leaves for each agent, with the decision that was in force."""
+        """The reward of the slot leaves for each agent, with the decision that was in force; with a central
+        controller the cells' reports leave for it first.
+        """
+        if self.controller is not None:
+            self.controller.judge(slot, decisions, outcome.reports)
+            return
         for node, agent, decision in zip(self.nodes, self.agents, decisions):
             if decision is None:
                 continue

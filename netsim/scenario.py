@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim import params
-from netsim.agents.policy import Policy
+from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.link import LEVELS
 from netsim.signalling import Signalling
 from netsim.streams import Streams
@@ -60,7 +60,7 @@ class Scenario(Checked):
         """
         return None
 
-    def build(self, streams: Streams) -> tuple[System, Sequence[Policy]]:
+    def build(self, streams: Streams) -> tuple[System, Sequence[Policy | DeferredPolicy]]:
         """The system and one policy for each of its nodes; imports what the level needs.
 
         Raises:

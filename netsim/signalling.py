@@ -48,6 +48,26 @@ class Signalling(Checked):
         source="docs/timing.md",
         rule=non_negative,
     )
+    report_delay_ns: int = parameter(
+        0,
+        meaning="a cell's report reaches the central controller this long after the slot's end",
+        unit="ns",
+        source="docs/timing.md",
+        rule=non_negative,
+    )
+    report_deadline_ns: int = parameter(
+        20_000_000,
+        meaning="the controller judges a slot at the latest this long after its end",
+        unit="ns",
+        source="docs/timing.md",
+        rule=non_negative,
+    )
+    report_missing: str = parameter(
+        "hold",
+        meaning="report missing at the deadline: hold the cell's last, mean of the others, skip the slot",
+        source="docs/timing.md",
+        rule=one_of("hold", "mean", "skip"),
+    )
     jitter_ns: float = parameter(
         0.0,
         meaning="mean of the exponential jitter added to every message",
@@ -66,11 +86,12 @@ class Signalling(Checked):
     )
 
     def delay_ns(self, kind: str) -> int:
-        """The fixed delay of a message kind: observation, action or reward."""
+        """The fixed delay of a message kind: observation, action, reward or report."""
         return {
             "observation": self.observation_delay_ns,
             "action": self.action_delay_ns,
             "reward": self.reward_delay_ns,
+            "report": self.report_delay_ns,
         }[kind]
 
 

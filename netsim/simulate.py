@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from netsim import params
-from netsim.agents.policy import Policy
+from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.network import Network
 from netsim.recorder import MemoryTrace, Recorder
 from netsim.scenario import Scenario
@@ -31,7 +31,7 @@ class Prepared:
 
     scenario: Scenario
     system: System
-    policies: Sequence[Policy]
+    policies: Sequence[Policy | DeferredPolicy]
     streams: Streams
 
     def __call__(
@@ -45,7 +45,9 @@ class Prepared:
         )
 
 
-def prepare(scenario: Scenario, run: int, policies: Sequence[Policy] | None = None) -> Prepared:
+def prepare(
+    scenario: Scenario, run: int, policies: Sequence[Policy | DeferredPolicy] | None = None
+) -> Prepared:
     """The parts of run number `run`; what is missing or broken in the user's data shows here.
 
     Args:

@@ -7,7 +7,7 @@ arrival is worth. It never sees the clock; times it returns are relative to the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,14 +46,14 @@ class Transmission:
 class Outcome:
     """What a slot was worth.
 
-    `reports`: what each cell tells the central controller, one per node; empty where the cell itself rewards
-    its agent with `reward`.
+    `reports`: what each cell tells the central controller, a tuple of floats per node; empty where the cell
+    itself rewards its agent with `reward`.
     """
 
     objective: float
     reward: float
     violations: int
-    reports: tuple[Any, ...] = ()
+    reports: tuple[tuple[float, ...], ...] = ()
 
 
 class System(Protocol):
@@ -65,6 +65,8 @@ class System(Protocol):
     carries_bits: bool
     tables: Mapping[str, Table]  # schema of its traces: that of the house, or an extension
     sources: list[str]  # which data the scores rest on, one line each
+    # the common reward from the reports of all cells; None: there is no central controller
+    combine: Callable[[Sequence[tuple[float, ...]]], float] | None
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         """Draws what stays the same within an episode; returns columns task, distance_m, shadowing_db,

@@ -5,7 +5,7 @@ clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +29,19 @@ class Policy(Protocol):
 
     def learn(self, transition: Transition) -> None:
         """Takes in one transition; planners ignore it."""
+
+
+@runtime_checkable
+class DeferredPolicy(Protocol):
+    """A policy whose computation is shared with others of the same instant (stacked networks of several
+    stations): what is submitted within an instant is computed together when the first action is taken.
+    """
+
+    def submit(self, observation: Any) -> None:
+        """The observation to act on."""
+
+    def take(self) -> Any:
+        """The action for the submitted observation."""
+
+    def learn(self, transition: Transition) -> None:
+        """Takes in one transition."""

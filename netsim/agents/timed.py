@@ -7,11 +7,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import simpy
 
-from netsim.agents.policy import Policy, Transition
+from netsim.agents.policy import DeferredPolicy, Policy, Transition
 from netsim.buffer import NEVER
 from netsim.engine import Clock, edge
 from netsim.signalling import Courier, Message, Signalling
@@ -94,13 +94,14 @@ class TimedAgent:
         env: Clock,
         node: str,
         cell_node: str,
-        policy: Policy,
+        policy: Policy | DeferredPolicy,
         courier: Courier,
         signalling: Signalling,
         deliver: Callable[[Message], None],
     ) -> None:
         self.env, self.node, self.cell_node, self.policy = env, node, cell_node, policy
         self.courier, self.inference_ns, self._deliver = courier, signalling.inference_ns, deliver
+        self._deferred = isinstance(policy, DeferredPolicy)
         self._inbox: Message | None = None
         self._wake: simpy.Event | None = None
         self._rewarded: list[tuple[Decision, int, float]] = []
@@ -130,7 +131,13 @@ class TimedAgent:
             assert message is not None
             observation = message.content
             self._learn(message.slot, observation)
-            action = self.policy.act(observation)
+            if self._deferred:
+                together = cast(DeferredPolicy, self.policy)
+                together.submit(observation)
+                yield self.env.timeout(0)  # the others of this instant submit, too
+                action = together.take()
+            else:
+                action = cast(Policy, self.policy).act(observation)
             if self.inference_ns:
                 yield self.env.timeout(self.inference_ns)
             decision = Decision(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class ToscnSystem:
 
     nodes: Sequence[Node] = (Node("cell0", "agent0"),)
     tables: Mapping[str, Table] = TABLES
+    combine: Callable[[Sequence[tuple[float, ...]]], float] | None = None  # no central controller
 
     def __init__(self, scenario: Toscn, link: Link, task: Task, streams: Streams) -> None:
         self.scenario, self.link, self.task = scenario, link, task
