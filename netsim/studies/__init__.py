@@ -1,0 +1,1 @@
+"""Studies over many runs: campaigns, paired gaps between levels, attribution, replay, pages."""
