@@ -90,7 +90,15 @@ class Network:
 
     def run(self) -> None:
         """Simulates all slots; the trace then holds every packet, queued ones included."""
-        self.env.run(until=self.env.process(self._slots()))
+        self.env.run(until=self.start())
+        self.finish()
+
+    def start(self) -> simpy.Process:
+        """Creates the process of the slots, for a caller that steps `env` itself; `finish` when it has ended."""
+        return self.env.process(self._slots())
+
+    def finish(self) -> None:
+        """Records what is still under way when the last slot is over."""
         for box in self.mailboxes:
             box.retire()
         if self.controller is not None:

@@ -138,6 +138,8 @@ class TimedAgent:
                 action = together.take()
             else:
                 action = cast(Policy, self.policy).act(observation)
+                if isinstance(action, simpy.Event):  # a policy outside the simulation answers later
+                    action = yield action
             if self.inference_ns:
                 yield self.env.timeout(self.inference_ns)
             decision = Decision(
