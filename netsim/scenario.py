@@ -23,6 +23,18 @@ from netsim.traffic import Traffic
 from phy.parameters import Checked, ParameterError, at_least_one, non_negative, one_of, parameter, positive
 
 
+SUMMARY_KPIS = (
+    "delivered per slot",
+    "blocked per slot",
+    "accuracy per packet",
+    "objective per slot",
+    "reward per slot",
+    "bit error rate",
+    "delay mean",
+    "bandwidth utilisation",
+)
+
+
 @dataclass(frozen=True)
 class Scenario(Checked):
     """What all scenarios have in common; a system's own scenario class adds its parameters and `build`."""
@@ -52,6 +64,11 @@ class Scenario(Checked):
     def total_bandwidth_hz(self) -> float | None:
         """Bandwidth that the policy divides, in Hz; None where it divides none."""
         return None
+
+    @property
+    def summary_kpis(self) -> tuple[str, ...]:
+        """The key figures that a run prints."""
+        return SUMMARY_KPIS
 
     @property
     def net_bits_per_symbol(self) -> float | None:

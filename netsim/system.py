@@ -59,14 +59,29 @@ class Outcome:
 class System(Protocol):
     """Contract of all systems (netsim/systems); arrays are over ue, lists of actions over `nodes`."""
 
-    num_ues: int
-    cell_of_ue: np.ndarray  # int64[num_ues], index into nodes
-    nodes: Sequence[Node]
-    carries_bits: bool
-    tables: Mapping[str, Table]  # schema of its traces: that of the house, or an extension
-    sources: list[str]  # which data the scores rest on, one line each
-    # the common reward from the reports of all cells; None: there is no central controller
-    combine: Callable[[Sequence[tuple[float, ...]]], float] | None
+    @property
+    def num_ues(self) -> int:
+        """Devices of all cells."""
+
+    @property
+    def cell_of_ue(self) -> np.ndarray:
+        """int64[num_ues], index into `nodes`."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """One per agent."""
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """Schema of its traces: that of the house, or an extension."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Which data the scores rest on, one line each."""
+
+    @property
+    def combine(self) -> Callable[[Sequence[tuple[float, ...]]], float] | None:
+        """The common reward from the reports of all cells; None where there is no central controller."""
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         """Draws what stays the same within an episode; returns columns task, distance_m, shadowing_db,

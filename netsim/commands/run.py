@@ -94,8 +94,8 @@ _ROWS = (
     ("delivered", "delivered per slot", "{:.2f} packets/slot", 1.0),
     ("blocked", "blocked per slot", "{:.2f} captures/slot", 1.0),
     ("accuracy", "accuracy per packet", "{:.3f} per delivered packet", 1.0),
-    ("efficiency", "efficiency per slot", "{:.2f} per slot (sum of scores)", 1.0),
-    ("reward", "reward per slot", "{:.2f} per slot", 1.0),
+    ("objective", "objective per slot", "{:.4g} per slot", 1.0),
+    ("reward", "reward per slot", "{:.4g} per slot", 1.0),
     ("bit errors", "bit error rate", "{:.3g}", 1.0),
     ("delay", "delay mean", "{:.0f} ms, capture to server", 1e3),
     ("bandwidth", "bandwidth utilisation", "{:.1%} granted", 1.0),
@@ -133,7 +133,8 @@ def _summary(
                 "{:.1f} / {:.1f} / {:.1f} dB per payload bit, prefix and pilots paid".format(*eb),
             )
     for label, kpi, shape, scale in _ROWS:
-        table.add_row(label, _with_interval(total[kpi], shape, scale))
+        if kpi in scenario.summary_kpis:
+            table.add_row(label, _with_interval(total[kpi], shape, scale))
     reward = total["reward per slot"]
     over = (
         f"95 %, Student t over {reward.n} {reward.replication}s" if reward.n > 1 else "none: one replication"

@@ -73,7 +73,6 @@ class ToscnSystem:
         self.scenario, self.link, self.task = scenario, link, task
         self.num_ues = scenario.cell.num_ues
         self.cell_of_ue = np.zeros(self.num_ues, dtype=np.int64)
-        self.carries_bits = link.carries_bits
         self.sources = task.sources
         self.world = World(scenario.cell, scenario.fading, scenario.slot_ns, streams)
         self._bits_per_symbol = np.full(

@@ -1,0 +1,92 @@
+"""Green: M co-channel cells, one station, one user and one agent each; the scenario as a value.
+
+Equation numbers P(n) are the paper's, (Mn) and section numbers those of our specification; see
+docs/papers/green.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netsim.agents.policy import DeferredPolicy, Policy
+from netsim.scenario import Scenario
+from netsim.streams import Streams
+from netsim.system import System
+from netsim.systems.green_parameters import Decision, Layout, Power, Qoe, TextCodec
+from netsim.systems.green_parameters import System as Parameters
+from netsim.traffic import Traffic
+from phy.parameters import Checked, at_least_one, between, non_negative, one_of, parameter, positive
+
+POLICIES = ("level1", "fixed", "greedy", "random", "silent")
+
+
+@dataclass(frozen=True)
+class Agent(Checked):
+    """Who chooses power and k at every station."""
+
+    name: str = parameter(
+        "level1",
+        meaning="policy of every station: level1 (lowest power, best k for the measured SINR), fixed, greedy "
+        "(full power, random k), random, silent",
+        source="specification 6",
+        rule=one_of(*POLICIES),
+    )
+    power_level: int = parameter(
+        1, meaning="power level of the policies level1 and fixed", source="specification 6", rule=non_negative
+    )
+    symbols_per_word: int = parameter(5, meaning="k of the policy fixed", source="E17", rule=between(1, 20))
+
+
+@dataclass(frozen=True)
+class Green(Scenario):
+    """The scenario: co-channel cells that spend symbols and watts on meaning."""
+
+    name: str = parameter("green", meaning="scenario name, folder of its results")
+    phy: str = parameter("paper", meaning="level of fidelity", source="README", rule=one_of("paper"))
+    slots: int = parameter(2_000, meaning="slots in a run", source="P table 2: 100,000", rule=at_least_one)
+    episode_slots: int = parameter(
+        100_000,
+        meaning="slots between two placements of the users; the paper has one a run",
+        source="P 5.1",
+        rule=at_least_one,
+    )
+    slot_ns: int = parameter(20_000_000, meaning="slot length T_s", unit="ns", source="E9", rule=positive)
+    traffic: Traffic = parameter(
+        factory=lambda: Traffic(law="saturated", initial_queue="full", buffer_packets=1),
+        meaning="bursts of sentences that wait for the next slot",
+    )
+    layout: Layout = parameter(factory=Layout, meaning="geometry and propagation")
+    power: Power = parameter(factory=Power, meaning="powers and noise")
+    codec: TextCodec = parameter(factory=TextCodec, meaning="semantic codec")
+    qoe: Qoe = parameter(factory=Qoe, meaning="what the users want")
+    decision: Decision = parameter(factory=Decision, meaning="observation and reward")
+    agent: Agent = parameter(factory=Agent, meaning="who decides")
+
+    def check(self) -> None:
+        if self.traffic.law != "saturated" or self.traffic.buffer_packets != 1:
+            raise self.traffic.error("law", "must be saturated with buffer_packets=1 (full buffer)")
+        if self.agent.power_level >= self.power.num_levels:
+            raise self.agent.error("power_level", f"must be < power.num_levels={self.power.num_levels}")
+        if self.agent.symbols_per_word > self.codec.num_levels:
+            raise self.agent.error("symbols_per_word", f"must be <= codec.num_levels={self.codec.num_levels}")
+        if self.signalling.report_deadline_ns >= self.slot_ns and self.decision.reward_difference:
+            raise self.decision.error("reward_difference", "needs report_deadline_ns below the slot length")
+
+    @property
+    def policy_name(self) -> str:
+        return self.agent.name
+
+    @property
+    def summary_kpis(self) -> tuple[str, ...]:
+        return ("accuracy per packet", "objective per slot", "reward per slot", "bit error rate")
+
+    @property
+    def parameters(self) -> Parameters:
+        """The part that the formulas know."""
+        return Parameters(self.layout, self.power, self.codec, self.qoe, self.decision)
+
+    def build(self, streams: Streams) -> tuple[System, Sequence[Policy | DeferredPolicy]]:
+        from netsim.systems.green_system import build
+
+        return build(self, streams)

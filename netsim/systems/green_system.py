@@ -1,0 +1,202 @@
+"""Green as a system of the conductor: every station decides alone, all interfere, a controller rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netsim.agents.policy import DeferredPolicy, Policy, Transition
+from netsim.buffer import Buffer
+from netsim.link import Block, Grants
+from netsim.recorder import Recorder
+from netsim.streams import Streams
+from netsim.system import Node, Outcome, Transmission
+from netsim.systems.green import Green
+from netsim.systems.green_curves import accuracy_of
+from netsim.systems.green_model import Model, Observer, RequirementDraw, energy_efficiency
+from netsim.systems.green_world import GreenWorld
+from netsim.trace_schema import INDEX, REAL, Column, Table, extended
+from phy.bursts import Received
+
+STATIONS = Table(
+    "stations",
+    "one row per slot and station (green)",
+    (
+        Column("slot", INDEX, "1", "slot index, counted through all episodes of the run"),
+        Column("cell", INDEX, "1", "cell index"),
+        Column("power_level", INDEX, "1", "index into the power book"),
+        Column("symbols_per_word", INDEX, "1", "channel symbols spent on a word (k)"),
+        Column("accuracy", REAL, "1", "semantic accuracy xi of the slot"),
+        Column("rate_ksuts", REAL, "ksut/s", "semantic rate"),
+        Column("qoe", REAL, "1", "quality of experience (M5)"),
+    ),
+)
+_NO_PAYLOAD = np.empty(0, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class StationObservation:
+    """What a station knows at a slot's start (P(17)-(19)): `vector` is the scaled form for networks."""
+
+    slot: int
+    episode: int
+    cell: int
+    vector: np.ndarray  # float32[7 or 8]
+    sinr: float  # linear, powers of the last slot over the measured channel
+
+
+@dataclass(frozen=True, slots=True)
+class StationAction:
+    """Power level and symbols per word."""
+
+    level: int
+    k: int
+
+
+class GreenSystem:
+    """M cells; what a slot delivers follows from all powers together."""
+
+    tables = extended(STATIONS)
+
+    def __init__(self, scenario: Green, streams: Streams) -> None:
+        self.scenario = scenario
+        self.num_ues = scenario.layout.num_cells
+        self.cell_of_ue = np.arange(self.num_ues)
+        self.nodes = tuple(Node(f"cell{m}", f"station{m}") for m in range(self.num_ues))
+        self.sources = ["formulas: semantic accuracy f_s(k, SINR) (M3), no sentences"]
+        self._parameters = scenario.parameters
+        self._world = GreenWorld(scenario.layout, streams)
+        self._requirements = RequirementDraw(scenario.qoe, self.num_ues, streams)
+
+    def combine(self, reports: Sequence[tuple[float, ...]]) -> float:
+        """The common reward that the controller forms from (QoE, power) of every cell: (M7), or without the
+        energy term (specification 5.3).
+        """
+        qoe, power_w = np.array(reports).T
+        payoff = self.model.payoff(qoe, power_w)
+        return float(self.scenario.decision.reward_scale * payoff[0])
+
+    def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
+        drop = self._world.new_drop()
+        required = self._requirements.draw(accuracy_of(self.scenario.codec))
+        self.model = Model(self._parameters, required)
+        self._observer = Observer(self._parameters)
+        self._power_w, self._qoe = np.zeros(self.num_ues), np.zeros(self.num_ues)
+        self._k = np.ones(self.num_ues, np.int64)
+        return {
+            "task": np.zeros(self.num_ues, np.int64),
+            "distance_m": np.diag(drop.distance_m),
+            "shadowing_db": np.full(self.num_ues, np.nan),
+            "gain_db": 10.0 * np.log10(np.diag(drop.path_gain)),
+        }
+
+    def num_items(self, task: int) -> int:
+        return 0
+
+    def fade(self) -> None:
+        self._world.fade()
+
+    def observe(self, slot: int, episode: int, buffers: Sequence[Buffer]) -> list[StationObservation]:
+        vectors = self._observer.take(self._power_w, self._world.gain, self._qoe, self._k)
+        now = self._observer.newest
+        sinr = now.own_w / now.other_w
+        return [StationObservation(slot, episode, m, vectors[m], float(sinr[m])) for m in range(self.num_ues)]
+
+    def grants(self, actions: Sequence[StationAction | None]) -> Grants:
+        """Power and k of every station; one without an action is silent."""
+        chosen = [StationAction(0, 1) if action is None else action for action in actions]
+        self._level = np.array([action.level for action in chosen])
+        self._k = np.array([action.k for action in chosen])
+        self._power_w = self.model.levels_w[self._level]
+        return Grants(
+            compression=1.0 - self._k / self.scenario.codec.num_levels,
+            bandwidth_hz=np.full(self.num_ues, self.scenario.codec.symbol_rate_hz),
+            power_w=self._power_w,
+        )
+
+    def encode(
+        self, slot: int, grants: Grants, buffers: Sequence[Buffer], budget_ns: int
+    ) -> list[Transmission]:
+        """The burst of every cell fills the slot."""
+        sent = []
+        for ue, buffer in enumerate(buffers):
+            packet = buffer.waiting[0]
+            packet.compression = float(grants.compression[ue])
+            sent.append(Transmission(packet, Block(ue, _NO_PAYLOAD, 0, 0), 0, budget_ns))
+        return sent
+
+    def transmit(self, slot: int, grants: Grants, blocks: list[Block]) -> Received | None:
+        self._outcome = self.model.outcome(self._power_w, self._k, self._world.gain)
+        return None
+
+    def score(
+        self, slot: int, grants: Grants, sent: list[Transmission], received: Received | None
+    ) -> Outcome:
+        """(M3)-(M7); violations: requirements P(9d), P(9e) that a user does not get."""
+        o, required = self._outcome, self.model.required
+        for transmission in sent:
+            packet = transmission.packet
+            packet.num_bit_errors = -1
+            packet.score = float(o.accuracy[packet.ue])
+        self._qoe = o.qoe
+        unmet = (o.accuracy < required.accuracy) | (o.rate_ksuts < required.rate_ksuts)
+        ee = float(energy_efficiency(self.scenario.power, o.qoe, self._power_w))
+        reports = tuple(zip(o.qoe.tolist(), self._power_w.tolist()))
+        return Outcome(ee, self.combine(reports), int(unmet.sum()), reports)
+
+    def reception(self, grants: Grants) -> tuple[np.ndarray, np.ndarray]:
+        with np.errstate(divide="ignore"):
+            return np.diag(self._world.gain).copy(), 10.0 * np.log10(self._outcome.sinr)
+
+    def record(self, slot: int, trace: Recorder) -> None:
+        trace.extend(
+            "stations",
+            slot=slot,
+            cell=self.cell_of_ue,
+            power_level=self._level,
+            symbols_per_word=self._k,
+            accuracy=self._outcome.accuracy,
+            rate_ksuts=self._outcome.rate_ksuts,
+            qoe=self._outcome.qoe,
+        )
+
+
+class StationPolicy:
+    """The rules that learn nothing (specification 6); exploration numbers are indexed by slot."""
+
+    def __init__(self, scenario: Green, system: GreenSystem, streams: Streams, cell: int) -> None:
+        self._agent, self._power = scenario.agent, scenario.power
+        self._system, self._streams, self._cell = system, streams, cell
+
+    def act(self, observation: StationObservation) -> StationAction:
+        name, top = self._agent.name, self._power.num_levels - 1
+        levels_k = self._system.model.levels_k
+        if name == "silent":
+            return StationAction(0, 1)
+        if name == "fixed":
+            return StationAction(self._agent.power_level, self._agent.symbols_per_word)
+        if name == "level1":
+            return StationAction(self._agent.power_level, self._best_k(observation))
+        draws = self._streams.at(f"exploration/station{self._cell}", observation.slot).random(2)
+        k = int(levels_k[int(draws[0] * len(levels_k))])
+        return StationAction(top if name == "greedy" else int(draws[1] * (top + 1)), k)
+
+    def _best_k(self, observation: StationObservation) -> int:
+        """argmax of the own user's QoE at the measured SINR: what a station may know."""
+        model = self._system.model
+        with np.errstate(divide="ignore"):
+            sinr_db = 10.0 * np.log10(observation.sinr)
+        k = np.repeat(model.levels_k[:, None], self._system.num_ues, axis=1)
+        qoe = model.qoe_at(k, np.full(k.shape, sinr_db))[:, self._cell]
+        return int(model.levels_k[int(qoe.argmax())])
+
+    def learn(self, transition: Transition) -> None:
+        """A rule learns nothing."""
+
+
+def build(scenario: Green, streams: Streams) -> tuple[GreenSystem, list[Policy | DeferredPolicy]]:
+    """The system and one policy for every station."""
+    system = GreenSystem(scenario, streams)
+    return system, [StationPolicy(scenario, system, streams, m) for m in range(system.num_ues)]
