@@ -18,6 +18,7 @@ EPILOG = """commands:
   python -m netsim show SCENARIO          every parameter: value, unit, meaning, source
   python -m netsim trace FILE             what a trace holds; its checks; one table as CSV
   python -m netsim figure NAME            one published table or figure, with its data as CSV
+  python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
 
 examples:
   python -m netsim scenarios/toscn.py
@@ -26,10 +27,14 @@ examples:
   python -m netsim scenarios/toscn.py --set radio.bandwidth_hz=2e6 --set fading.num_rx_ant=4
 """
 
-EXTRAS = {"torch": "learn", "matplotlib": "dev"}  # optional package -> extra that brings it
+# optional package -> extra that brings it
+EXTRAS = {
+    "torch": "learn", "matplotlib": "dev", "jinja2": "report", "plotly": "report",
+    "distributed": "cluster", "pyarrow": "cluster",
+}  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """One line on a mistake, no usage dump."""
 
     def error(self, message: str) -> NoReturn:
@@ -88,7 +93,7 @@ def resolved(options: argparse.Namespace):
 
 
 def _run(arguments: Sequence[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m netsim",
         description="Discrete-event network simulator with a bit-true PHY.",
         epilog=EPILOG,
@@ -117,7 +122,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _show(arguments: Sequence[str]) -> int:
-    parser = _Parser(prog="python -m netsim show", description="Prints every parameter of a scenario.")
+    parser = Parser(prog="python -m netsim show", description="Prints every parameter of a scenario.")
     scenario_options(parser)
     options = parser.parse_args(arguments)
     from netsim.commands import show
@@ -126,7 +131,7 @@ def _show(arguments: Sequence[str]) -> int:
 
 
 def _trace(arguments: Sequence[str]) -> int:
-    parser = _Parser(prog="python -m netsim trace", description="Summary of a trace and of its checks.")
+    parser = Parser(prog="python -m netsim trace", description="Summary of a trace and of its checks.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="trace file (.h5)")
     parser.add_argument("--csv", metavar="TABLE", help="print this table as CSV instead")
     options = parser.parse_args(arguments)
@@ -138,7 +143,7 @@ def _trace(arguments: Sequence[str]) -> int:
 def _figure(arguments: Sequence[str]) -> int:
     from netsim.commands import figure
 
-    parser = _Parser(prog="python -m netsim figure", description="Reproduces one published table or figure.")
+    parser = Parser(prog="python -m netsim figure", description="Reproduces one published table or figure.")
     parser.add_argument("name", help="one of: " + ", ".join(figure.FIGURES))
     parser.add_argument("--episodes", type=int, metavar="N", help="episodes behind each number")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
@@ -150,4 +155,10 @@ def _figure(arguments: Sequence[str]) -> int:
     return figure.main(options.name, options.episodes, options.jobs, options.quick, options.out)
 
 
-COMMANDS = {"run": _run, "show": _show, "trace": _trace, "figure": _figure}
+def _sweep(arguments: Sequence[str]) -> int:
+    from netsim.commands import study_options
+
+    return study_options.sweep(arguments)
+
+
+COMMANDS = {"run": _run, "show": _show, "trace": _trace, "figure": _figure, "sweep": _sweep}
