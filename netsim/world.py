@@ -6,14 +6,13 @@ levels of fidelity see bit-identical positions, gains and fading.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from netsim.engine import SECOND_NS
-from netsim.streams import Prefetched, Streams
+from netsim.fading import GaussMarkov
+from netsim.streams import Streams
 from phy.channel import array_response, exponential_profile, jakes_correlation, rician_mix
 from phy.parameters import Checked, at_least_one, between, non_negative, parameter, positive
 from phy.pathloss import log_distance_db
@@ -109,10 +108,6 @@ class Drop:
     arrival_rad: np.ndarray  # angle of the line of sight from the array's broadside
 
 
-def _normals(stream: np.random.Generator, shape: tuple[int, ...], count: int) -> np.ndarray:
-    return stream.standard_normal((count, *shape))
-
-
 class World:
     """Positions and channels of the devices of one cell.
 
@@ -126,10 +121,8 @@ class World:
         self.cell, self.fading = cell, fading
         self.rho = fading.correlation(slot_ns)
         self._topology = [streams.sequential(f"topology/cell0/ue{u}") for u in range(cell.num_ues)]
-        shape = (fading.num_rx_ant, fading.num_taps, 2)
-        streams_of_ue = [streams.sequential(f"fading/cell0/ue{u}") for u in range(cell.num_ues)]
-        self._innovations = [Prefetched(partial(_normals, stream, shape)) for stream in streams_of_ue]
-        self._scattered: np.ndarray | None = None
+        links = [streams.sequential(f"fading/cell0/ue{u}") for u in range(cell.num_ues)]
+        self._scatter = GaussMarkov(links, (fading.num_rx_ant, fading.num_taps), self.rho)
         self._amplitude = np.sqrt(fading.tap_powers())
 
     def new_drop(self, episode: int) -> Drop:
@@ -147,20 +140,15 @@ class World:
         # half-wavelength uniform linear array, arrival angle uniform in (-pi/2, pi/2)
         arrival = np.pi * (draws[:, 2] - 0.5)
         self.drop = Drop(episode, distance, shadowing, 10.0 ** (-loss_db / 10.0), arrival)
-        self._scattered = None
+        self._scatter.restart()
         return self.drop
 
     def fade(self) -> None:
-        """Advances every link by one slot: g <- rho g + sqrt(1 - rho^2) e, e ~ CN(0, 1) (TOSCN (17))."""
-        draws = np.stack([next(stream) for stream in self._innovations])
-        innovation = (draws[..., 0] + 1j * draws[..., 1]) * math.sqrt(0.5)
-        if self._scattered is None:
-            self._scattered = innovation
-        else:
-            self._scattered = self.rho * self._scattered + math.sqrt(1.0 - self.rho**2) * innovation
-        self.taps = self._scattered * self._amplitude
+        """Advances every link by one slot (TOSCN (17))."""
+        scattered = self._scatter.step()
+        self.taps = scattered * self._amplitude
         if self.fading.rician_k > 0.0:
             steering = array_response(self.drop.arrival_rad, self.fading.num_rx_ant)
-            first = rician_mix(self._scattered[:, :, 0], self.fading.rician_k, steering)
+            first = rician_mix(scattered[:, :, 0], self.fading.rician_k, steering)
             self.taps[:, :, 0] = self._amplitude[0] * first
         self.gain = self.drop.path_gain * (self.taps.real**2 + self.taps.imag**2).sum(axis=(1, 2))

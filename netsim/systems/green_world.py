@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from netsim.streams import Prefetched, Streams
+from netsim.fading import GaussMarkov
+from netsim.streams import Streams
 from netsim.systems.green_parameters import Layout
 from phy.parameters import at_least_one
 from phy.pathloss import log_distance_db
 from phy.units import db_to_linear
-
-_BLOCK = 64  # slots whose innovations are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,6 @@ def path_loss_db(layout: Layout, distance_m: np.ndarray) -> np.ndarray:
     return log_distance_db(distance_m, layout.path_loss_exponent, loss_at_1m_db)
 
 
-def _normals(streams: list[np.random.Generator], count: int) -> np.ndarray:
-    """The next `count` pairs of every stream, float64[count, links, 2]."""
-    return np.stack([stream.standard_normal((count, 2)) for stream in streams], axis=1)
-
-
 class GreenWorld:
     """Positions and channels of all cells.
 
@@ -92,14 +85,13 @@ class GreenWorld:
         if not at_least_one.holds(steps_per_slot):
             raise layout.error("fading_correlation", f"steps_per_slot = {steps_per_slot}: must be >= 1")
         self.layout = layout
-        self.rho = layout.fading_correlation ** (1.0 / steps_per_slot)
         num_cells = layout.num_cells
         links = [(m, j) for m in range(num_cells) for j in range(num_cells)]
         self._topology = [streams.sequential(f"topology/ue{m}") for m in range(num_cells)]
         self._shadowing = [streams.sequential(f"shadowing/cell{j}/ue{m}") for m, j in links]
         fading = [streams.sequential(f"fading/cell{j}/ue{m}") for m, j in links]
-        self._innovations = Prefetched(partial(_normals, fading), _BLOCK)
-        self._state: np.ndarray | None = None
+        self.rho = layout.fading_correlation ** (1.0 / steps_per_slot)
+        self._fading = GaussMarkov(fading, (), self.rho)
 
     def new_drop(self) -> Drop:
         """Places the users anew; the next `fade` starts all links from the stationary law."""
@@ -111,18 +103,12 @@ class GreenWorld:
         distance = np.abs(user[:, None] - station[None, :])
         loss_db = path_loss_db(layout, distance) + layout.shadowing_db * shadowing
         self.drop = Drop(station, user, distance, db_to_linear(-loss_db))
-        self._state = None
+        self._fading.restart()
         return self.drop
 
     def fade(self) -> None:
-        """One step of every link: g <- rho g + sqrt(1 - rho^2) e, e ~ CN(0, 1) (P(4))."""
-        draws = next(self._innovations)
-        innovation = (draws[:, 0] + 1j * draws[:, 1]) * math.sqrt(0.5)
-        if self._state is None:
-            self._state = innovation
-        else:
-            self._state = self.rho * self._state + math.sqrt(1.0 - self.rho**2) * innovation
-        self.g = self._state.reshape(self.drop.path_gain.shape)
+        """One step of every link (P(4))."""
+        self.g = self._fading.step().reshape(self.drop.path_gain.shape)
         self.gain = self.drop.path_gain * (self.g.real**2 + self.g.imag**2)
 
     def gains(self, num_slots: int) -> np.ndarray:
