@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from phy.parameters import Checked, between, non_negative, one_of, parameter
 
 PLANNERS = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets")
+LEARNERS = ("ddpg", "a3c", "greedy", "greedy_sc")
 
 
 @dataclass(frozen=True)
 class Agent(Checked):
     """Who allocates, and what it believes."""
 
-    name: str = parameter("je_qse", meaning="policy", source="docs/papers/toscn.md", rule=one_of(*PLANNERS))
+    name: str = parameter(
+        "je_qse", meaning="policy", source="docs/papers/toscn.md", rule=one_of(*PLANNERS, *LEARNERS)
+    )
     compression: float = parameter(
         0.85,
         meaning="fixed compression ratio of the policies equal and prop",
@@ -32,4 +35,9 @@ class Agent(Checked):
         unit="ns",
         source="docs/timing.md",
         rule=non_negative,
+    )
+    weights: str = parameter(
+        "",
+        meaning="file of a learning agent's weights; empty: those that ship for the packet size",
+        source="docs/agents.md",
     )

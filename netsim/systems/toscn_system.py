@@ -51,8 +51,12 @@ def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> 
             return FixedCompression(model, believed, agent.compression, proportional=agent.name == "prop")
         case "je_equal" | "je_qse":
             return JustEnough(model, believed, by_queue=agent.name == "je_qse", margin_ns=agent.margin_ns)
-        case _:
+        case "myopic" | "sum_packets":
             return Myopic(model, believed, compress=agent.name == "myopic", margin_ns=agent.margin_ns)
+        case _:
+            from netsim.systems.toscn_learning import trained
+
+            return trained(scenario)
 
 
 def build(scenario: Toscn, streams: Streams) -> tuple[ToscnSystem, list[Policy]]:

@@ -1,0 +1,218 @@
+"""DDPG: deterministic actor, critic, replay, slowly following targets (TOSCN (24)-(34)).
+
+Sources: Lillicrap et al., "Continuous control with deep reinforcement learning", ICLR 2016; inverting
+gradients: Hausknecht, Stone, "Deep reinforcement learning in parameterized action space", ICLR 2016,
+section 4.3; numbers: TOSCN Table I and specification toscn 4.3.
+
+Departures from the paper:
+* the actor's step ascends the critic's value; (32) as printed descends it (E11);
+* the noise acts on the tanh output, before shares and compression are decoded (E20);
+* the end of an episode is a time limit: the target bootstraps through it, into the next episode that the run
+  has begun (no terminal flag);
+* the reward that the critic sees may be scaled and shifted (preset `tuned`); 20 is about 0.9 of the
+  packets that a slot can bring;
+* preset `tuned` keeps every transition, explores with a deviation that shrinks, and scales the actor's
+  gradient by the room that is left to the bound it points to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netsim.agents.networks import Adam, Mlp, restore
+from netsim.agents.replay import Replay
+from phy.parameters import (
+    Checked,
+    at_least_one,
+    finite,
+    non_negative,
+    one_of,
+    parameter,
+    positive,
+    probability,
+)
+
+
+@dataclass(frozen=True)
+class DdpgParameters(Checked):
+    """Settings of DDPG; the defaults are the paper's, taken literally."""
+
+    discount: float = parameter(0.9, meaning="discount gamma", source="TOSCN Table I", rule=probability)
+    target_rate: float = parameter(
+        0.01, meaning="share of the weights that a target takes over in a step", source="TOSCN Table I",
+        rule=probability,
+    )  # fmt: skip
+    batch: int = parameter(64, meaning="transitions in an update", source="TOSCN Table I", rule=at_least_one)
+    actor_rate: float = parameter(
+        3e-4, meaning="learning rate of the actor", source="TOSCN Table I", rule=positive
+    )
+    critic_rate: float = parameter(
+        5e-4, meaning="learning rate of the critic", source="TOSCN Table I", rule=positive
+    )
+    units: int = parameter(
+        64, meaning="units of each of the two hidden layers", source="toscn 4.2", rule=at_least_one
+    )
+    replay: int = parameter(
+        150, meaning="transitions kept; 0 keeps all of the training", source="TOSCN Table I",
+        rule=non_negative,
+    )  # fmt: skip
+    random_overwrite: bool = parameter(
+        True, meaning="a full memory overwrites a random transition, not the oldest", source="toscn 4.2"
+    )
+    learn_from: int = parameter(
+        150, meaning="transitions before the first update", source="toscn 4.2", rule=at_least_one
+    )
+    noise_first: float = parameter(
+        0.1, meaning="deviation of the exploration noise at the start", source="TOSCN Table I",
+        rule=non_negative,
+    )  # fmt: skip
+    noise_last: float = parameter(
+        0.1, meaning="deviation at the end; linear between", source="TOSCN Table I", rule=non_negative
+    )
+    reward_divisor: float = parameter(1.0, meaning="the critic sees r / this ...", rule=positive)
+    reward_shift: float = parameter(0.0, meaning="... minus this", rule=finite)
+    actor_gradient: str = parameter(
+        "plain", meaning="plain, or inverting: scaled by the room left to the bound",
+        source="toscn 4.3", rule=one_of("plain", "inverting"),
+    )  # fmt: skip
+
+
+PRESETS = {
+    "paper": DdpgParameters(),
+    "tuned": DdpgParameters(
+        actor_rate=1e-4,
+        critic_rate=1e-3,
+        replay=0,
+        random_overwrite=False,
+        noise_first=0.3,
+        noise_last=0.05,
+        reward_divisor=20.0,
+        reward_shift=0.8,
+        actor_gradient="inverting",
+    ),
+}
+
+_LAST_LAYER = 3e-3  # initial bound of the actor's last layer (Lillicrap et al., 7; specification toscn 4.2)
+
+
+def preset(name: str, discount: float | None = None) -> DdpgParameters:
+    """The preset `name`, with another discount if given (the greedy schemes)."""
+    return PRESETS[name] if discount is None else replace(PRESETS[name], discount=discount)
+
+
+class Ddpg:
+    """The algorithm on float32 vectors; it knows neither system nor clock.
+
+    Args:
+        state_size, action_size: lengths of the vectors; actions lie in [-1, 1].
+        parameters: settings.
+        horizon: transitions of the whole training (for the schedule of the noise and the memory).
+        seed: of the initial weights.
+    """
+
+    def __init__(
+        self, state_size: int, action_size: int, parameters: DdpgParameters, horizon: int, seed: int
+    ) -> None:
+        self.parameters, self.horizon = parameters, max(1, horizon)
+        units = parameters.units
+        generator = torch.Generator().manual_seed(seed)
+        self.actor, self.target_actor = (
+            Mlp((state_size, units, units, action_size), generator, last_bound=_LAST_LAYER) for _ in range(2)
+        )
+        self.critic, self.target_critic = (
+            Mlp((state_size + action_size, units, units, 1), generator) for _ in range(2)
+        )
+        with torch.no_grad():
+            self.target_actor.flat.copy_(self.actor.flat)
+            self.target_critic.flat.copy_(self.critic.flat)
+        self.actor_adam = Adam(len(self.actor.flat), parameters.actor_rate)
+        self.critic_adam = Adam(len(self.critic.flat), parameters.critic_rate)
+        capacity = parameters.replay or self.horizon
+        self.replay = Replay(capacity, state_size, action_size, parameters.random_overwrite)
+
+    @property
+    def noise(self) -> float:
+        """Deviation of the exploration noise now."""
+        first, last = self.parameters.noise_first, self.parameters.noise_last
+        return first + (last - first) * min(1.0, self.replay.added / self.horizon)
+
+    def act(self, state: np.ndarray) -> np.ndarray:
+        """The actor's choice float32[action_size] in a state float32[state_size]."""
+        return self.actor.forward(torch.from_numpy(state)[None])[-1].tanh_()[0].numpy()
+
+    def explore(self, state: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+        """The actor's choice with Gaussian noise, clipped to [-1, 1]."""
+        action = self.act(state)
+        noise = draws.standard_normal(len(action), dtype=np.float32)
+        return np.clip(action + np.float32(self.noise) * noise, -1.0, 1.0)
+
+    def learn(
+        self,
+        state: np.ndarray,
+        action: np.ndarray,
+        reward: float,
+        next_state: np.ndarray,
+        truncated: bool,
+        draws: np.random.Generator,
+    ) -> None:
+        """Keeps a transition and makes one update once there are enough; `truncated` changes nothing."""
+        scaled = reward / self.parameters.reward_divisor - self.parameters.reward_shift
+        self.replay.add(state, action, scaled, next_state, draws)
+        if self.replay.added >= self.parameters.learn_from:
+            self._update(*map(torch.from_numpy, self.replay.sample(self.parameters.batch, draws)))
+
+    def _update(self, state: Tensor, action: Tensor, reward: Tensor, next_state: Tensor) -> None:
+        """(28)-(34): critic towards the target, actor uphill, targets a little nearer."""
+        discount = self.parameters.discount
+        target = reward
+        if discount > 0.0:
+            following = self.target_actor.forward(next_state)[-1].tanh_()
+            target = reward + discount * self.target_critic.forward(torch.cat([next_state, following], 1))[-1]
+        kept = self.critic.forward(torch.cat([state, action], 1))
+        error = kept[-1] - target
+        self.critic_adam.descend(self.critic.flat, self.critic.backward(kept, error * (2.0 / len(error))))
+
+        actor_kept = self.actor.forward(state)
+        chosen = torch.tanh(actor_kept[-1])
+        kept = self.critic.forward(torch.cat([state, chosen], 1))
+        slope = torch.full_like(kept[-1], 1.0 / len(chosen))  # of the mean of C
+        uphill = self.critic.backward(kept, slope, weights=False)[:, state.shape[1] :]
+        if self.parameters.actor_gradient == "inverting":
+            uphill = uphill * torch.where(uphill > 0.0, 1.0 - chosen, 1.0 + chosen) / 2.0
+        downhill = -uphill * (1.0 - chosen.square())  # Adam descends; through the tanh
+        self.actor_adam.descend(self.actor.flat, self.actor.backward(actor_kept, downhill))
+        with torch.no_grad():
+            self.target_actor.flat.lerp_(self.actor.flat, self.parameters.target_rate)
+            self.target_critic.flat.lerp_(self.critic.flat, self.parameters.target_rate)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        networks = {
+            "actor": self.actor.flat,
+            "critic": self.critic.flat,
+            "target_actor": self.target_actor.flat,
+            "target_critic": self.target_critic.flat,
+        }
+        return networks | self.actor_adam.tensors("actor_adam") | self.critic_adam.tensors("critic_adam")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that the rest of the training depends on, for a checkpoint."""
+        return {name: t.detach().numpy() for name, t in self._tensors().items()} | self.replay.arrays()
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        restore(self._tensors(), {name: torch.from_numpy(saved[name]) for name in self._tensors()})
+        self.replay.restore(saved)
+
+    def policy_arrays(self) -> dict[str, np.ndarray]:
+        """What acting without noise needs: weight [out, in] and bias [out] of each layer, by name."""
+        return layer_arrays(self.actor)
+
+
+def layer_arrays(network: Mlp) -> dict[str, np.ndarray]:
+    """`0.weight`, `0.bias`, `1.weight`, ... of the layers of a network."""
+    names = [f"{k}.{kind}" for k in range(len(network.sizes) - 1) for kind in ("weight", "bias")]
+    return {name: p.detach().numpy().copy() for name, p in zip(names, network.parameters)}
