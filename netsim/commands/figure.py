@@ -107,6 +107,7 @@ def _phy_ber(request: Request) -> None:
 # a function, or the module (imported when asked for) whose `main` takes the request
 FIGURES: dict[str, Callable[[Request], None] | str] = {
     "phy-ber": _phy_ber,
+    "toscn-5": "netsim.commands.figure_toscn_5",
     "toscn-policies": _toscn_policies,
     "toscn-table-3": _toscn_table_3,
 }
