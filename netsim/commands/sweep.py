@@ -47,6 +47,8 @@ def main(request: Request) -> int:
     """Runs the campaign, prints its table, writes tidy tables; 1 if a run failed."""
     wanted = variants(request.scenario, request.axes)
     values.check_kpi(request.scenario, request.kpi)
+    for table in request.tables:
+        values.check_table(table)
     store = Store(request.out, request.any_version)
     if request.only_list:
         return _list(request, wanted, store)

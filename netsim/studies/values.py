@@ -124,6 +124,16 @@ def estimate(values: Sequence[Value], level: float = 0.95) -> Interval:
     return mean_interval(per_world(values), level)
 
 
+def check_table(path: Path) -> None:
+    """Raises ParameterError unless tables can be written in the format that the name asks for, and
+    ModuleNotFoundError if Parquet needs a package that is not there.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise ParameterError(f"{path}: must end in .csv or .parquet")
+    if path.suffix == ".parquet":
+        import pyarrow  # noqa: F401
+
+
 def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Rows with equal keys as CSV, or as Parquet if the name ends in .parquet (needs pyarrow).
 
@@ -131,8 +141,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         ParameterError: another ending, or a folder that cannot be written.
         ModuleNotFoundError: pyarrow is not installed.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise ParameterError(f"{path}: must end in .csv or .parquet")
+    check_table(path)
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

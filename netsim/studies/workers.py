@@ -7,7 +7,9 @@ each other. A cluster needs no shared file system: workers send the finished fil
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
 import tempfile
 import threading
@@ -105,24 +107,30 @@ def on_cluster(tasks: Sequence[Task], scheduler: str, jobs: int) -> Iterator[tup
     Raises:
         ParameterError: the scheduler does not answer.
     """
-    from distributed import Client, LocalCluster
-    from distributed import as_completed as completed
+    import distributed
 
     if not tasks:
         return
-    cluster = None
-    if scheduler == "local":
-        cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
-    try:
-        client = Client(cluster if cluster is not None else scheduler, timeout="10s", set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"--scheduler {scheduler}: {error}: must be a running Dask scheduler") from None
-    with client:
+    with contextlib.ExitStack() as stack:
+        address = scheduler
+        if scheduler == "local":
+            cluster = distributed.LocalCluster(
+                n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+            )
+            stack.callback(cluster.close)
+            address = cluster.scheduler_address
+        try:
+            client = distributed.Client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            text = f"--scheduler {scheduler}: {reason_of(error)}: must be a running Dask scheduler"
+            raise ParameterError(text) from None
+        stack.callback(client.close)
+        version = code_version()
         futures = {
-            client.submit(_make_bytes, task.variant.scenario, task.run, code_version(), pure=False): task
+            client.submit(_make_bytes, task.variant.scenario, task.run, version, pure=False): task
             for task in tasks
         }
-        for future in completed(futures):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             task = futures[future]
             if future.status == "finished":
                 content, reason = future.result()
@@ -130,8 +138,6 @@ def on_cluster(tasks: Sequence[Task], scheduler: str, jobs: int) -> Iterator[tup
             else:
                 yield task, reason_of(future.exception())
             future.release()
-    if cluster is not None:
-        cluster.close()
 
 
 def _make_bytes(scenario: Scenario, run: int, version: str) -> tuple[bytes, str]:
