@@ -25,7 +25,7 @@ import numpy as np
 import scipy.fft
 from numba import njit
 
-from phy.fft_kernels import fft_lanes, twiddles
+from phy.fft_kernels import LANES, fft_rows, twiddles
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, box_muller, normals, philox4x32
 from phy.qam import slice_symbols
 
@@ -113,23 +113,23 @@ def main() -> None:
     print("| noise and 16-QAM slicer: separate, fused |", alternate(
         rounds, chunks * size, lambda: link_separate(key, chunks, sym, scale, scratch, gi, gq),
         lambda: link_fused(key, chunks, sym, scale)), "|")  # fmt: skip
-    for n, lanes in ((64, 16), (256, 16), (1024, 16)):
+    for n in (64, 256, 1024):
         table = twiddles(n)
-        x, y = np.ones((2, n * lanes), np.float32), np.empty((2, n * lanes), np.float32)
-        z = np.ones((lanes, n), np.complex64)
-        repeats = max(1, 400_000 // (n * lanes))
+        x = np.ones((2, n * LANES), np.float32)
+        z = np.ones((LANES, n), np.complex64)
+        repeats = max(1, 400_000 // (n * LANES))
 
-        def ours(n=n, lanes=lanes, table=table, x=x, y=y, repeats=repeats) -> None:
+        def ours(n=n, table=table, x=x, repeats=repeats) -> None:
             for _ in range(repeats):
-                fft_lanes(x[0], x[1], y[0], y[1], n, lanes, table, np.float32(-1.0))
+                fft_rows(x[0], x[1], n, table)
                 x *= np.float32(1.0 / n)
 
         def scipys(z=z, repeats=repeats) -> None:
             for _ in range(repeats):
                 scipy.fft.fft(z, axis=1)
 
-        print(f"| FFT of {n}, {lanes} vectors: lanes, scipy.fft |",
-              alternate(rounds, repeats * n * lanes, ours, scipys), "|")  # fmt: skip
+        print(f"| FFT of {n}, {LANES} vectors: rows, scipy.fft |",
+              alternate(rounds, repeats * n * LANES, ours, scipys), "|")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from phy.bursts import Bursts, Received, burst_bits, check_bursts, snr_to_db
 from phy.modulation import demap_hard
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
-from phy.waveform import _frame_noise
+from phy.samples import frame_noise
 
 
 def cell_amplitudes(h: np.ndarray, es: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def transmit_cells_waveform(
         # one receiver, one noise stream: the bursts of a cell share key and slot
         h = response[i, i][None, :]
         key, slot = int(b.key[mine[0]]), int(b.slot[mine[0]])
-        y = _frame_noise(ofdm, h, bins, float(b.n0), key, slot, 0, symbols)[:, 0].reshape(-1)
+        y = frame_noise(ofdm, h, bins, float(b.n0), key, slot, 0, symbols)[:, 0].reshape(-1)
         for tap in range(taps.shape[2]):
             y[tap:] += (taps[i, :, tap].astype(np.complex64) @ stream)[: y.size - tap]
         y = y.reshape(symbols, -1)[:, ofdm.cp_len :]

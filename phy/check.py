@@ -83,6 +83,7 @@ PARTS: dict[str, Part] = {  # name -> maker of rows; the position numbers the pa
     "interference": checks_links.interference_rows,
     "estimation": checks_links.estimation_rows,
     "ber": checks_ber.grid_rows,
+    "equalised": checks_waveform.equalised_rows,
 }
 
 

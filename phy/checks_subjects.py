@@ -10,7 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from phy import cells, channel, estimation, injection, link, modulation, philox, tdl, theory, units, waveform
+from phy import (
+    cells,
+    channel,
+    estimation,
+    injection,
+    link,
+    modulation,
+    philox,
+    samples,
+    tdl,
+    theory,
+    units,
+    waveform,
+)
 from phy.bursts import Bursts, Received, Soft
 from phy.ofdm import Ofdm
 
@@ -102,11 +115,12 @@ class Subjects:
     eb_to_es_db: Callable[..., np.ndarray] = units.eb_to_es_db
     noise_density: Callable[..., float] = units.noise_density_w_per_hz
     ofdm: type[Ofdm] = Ofdm
-    frame_noise: Callable[..., np.ndarray] = waveform._frame_noise
-    through_samples: Callable[..., np.ndarray] = waveform._through_samples
+    frame_noise: Callable[..., np.ndarray] = samples.frame_noise
+    through_samples: Callable[..., np.ndarray] = samples.through_samples
     transmit_bit: Callable[[Bursts], Received] = link.transmit_bit
     transmit_injected: Callable[[Bursts], Received] = injection.transmit_injected
     transmit_waveform: Callable[..., Received] = waveform.transmit_waveform
+    equalised_waveform: Callable[..., tuple[np.ndarray, ...]] = waveform.equalised_waveform
     transmit_cells: Callable[..., tuple[Received, np.ndarray]] = cells.transmit_cells
     transmit_estimated: Callable[..., Received] = estimation.transmit_bit_estimated
     demap_llr: Callable[..., Soft] = link.demap_llr

@@ -7,16 +7,18 @@ receiver's window of the useful symbol; the same tap delayed by the prefix shows
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import scipy.fft
 from numpy.random import Generator
 
-from phy.channel import complex_normal
+from phy.channel import complex_normal, exponential_profile, tapped_delay_line
 from phy.checks_row import Row, correlation_z, decibel, energy_ratio_z, law_z, mean_z
-from phy.checks_subjects import Effort, Subjects
-from phy.modulation import constellation
+from phy.checks_subjects import Effort, Subjects, make_bursts
+from phy.modulation import constellation, map_bits
 from phy.ofdm import Ofdm
+from phy.waveform import response
 
 FFT_SIZE, CP_LEN, WIDTH = 64, 16, 48  # numerology of the energy rows: a prefix of exactly 1/5 of the time
 
@@ -119,6 +121,42 @@ def noise_rows(s: Subjects, rng: Generator, effort: Effort) -> list[Row]:
             decibel(es / n0 * WIDTH / FFT_SIZE), "dB"),
         row("SNR per RE after prefix removal", (decibel(after[0]), after[1]), decibel(es / n0), "dB"),
     ]  # fmt: skip
+
+
+def equalised_rows(s: Subjects, rng: Generator, effort: Effort) -> list[Row]:
+    """Signal and noise of the equalised symbols of level `waveform` behind a delay line, two antennas.
+
+    The noise energy on a symbol is n0 / (es sum over the antennas of |h|^2); without noise the symbols come
+    back as sent.
+    """
+    ofdm = s.ofdm(fft_size=FFT_SIZE, cp_len=CP_LEN)
+    num_bursts, symbols = 20, effort.samples // 20 // WIDTH * WIDTH // 8 * 8
+    profile = exponential_profile(6, 2.0)
+    taps = tapped_delay_line(rng, (num_bursts, 2), profile, 1.0).astype(np.complex64)
+    bursts = make_bursts(4, 6.0, symbols, response(ofdm, taps, WIDTH), rng, 4200)
+    x = map_bits(np.unpackbits(bursts.payload), 4).astype(np.complex128)
+    gain = (np.abs(bursts.h.astype(np.complex128)) ** 2).sum(axis=1) * bursts.es[0]
+    due = bursts.n0 / np.tile(gain, (1, -(-symbols // WIDTH)))[:, :symbols].reshape(-1)
+    noise = (s.equalised_waveform(bursts, ofdm, taps)[0] - x) / np.sqrt(due)
+    silent = s.equalised_waveform(replace(bursts, n0=0.0), ofdm, taps)[0]
+    i, q = noise.real, noise.imag
+
+    def row(name: str, measured: float, expected: float, unit: str, z: float | None) -> Row:
+        return Row("waveform", f"equalised symbols, {name}", "equalised_waveform", measured, expected, unit,
+                   z, 0.0 if z is not None else 1e-4, noise.size if z is not None else 0)  # fmt: skip
+
+    energy = float((np.abs(silent) ** 2).sum() / (np.abs(x) ** 2).sum())
+    total, total_z = mean_z(i * i + q * q, 1.0)
+    on_q, on_q_z = mean_z(q * q, 0.5)
+    rails, rails_z = correlation_z(i, q)
+    neighbours, neighbours_z = correlation_z(i[0:-1:2], i[1::2])
+    return [
+        row("energy without noise", energy, 1.0, "Es", None),
+        row("noise energy", total, 1.0, "n0/(es |h|^2)", total_z),
+        row("noise energy of Q", on_q, 0.5, "n0/(es |h|^2)", on_q_z),
+        row("correlation I, Q", rails, 0.0, "", rails_z),
+        row("correlation of neighbours", neighbours, 0.0, "", neighbours_z),
+    ]
 
 
 def accounting_rows(s: Subjects, _: Generator, __: Effort) -> list[Row]:

@@ -1,12 +1,14 @@
-"""Kernels of level `waveform` with known channel: samples of many OFDM symbols at a time.
+"""Kernels of level `waveform` with known channel: samples of LANES OFDM symbols at a time.
 
-A tile is a run of OFDM symbols, of one or several frames, in time order; its samples lie with the symbol
-index innermost, so that transforms and delay lines are loops over symbols. Work per resource element (noise,
-combining) runs over the subcarriers of one symbol instead, and the two layouts are transposed into each
-other.
+A tile holds up to LANES successive OFDM symbols of one frame, one a lane (see phy.fft_kernels): its symbols,
+samples and the transforms' work stay in the L1 cache (FFT size 64). Samples are formed for every antenna:
+inverse transform, prefix (and the end of the symbol before, where a channel is longer than the prefix),
+tapped delay line, transform, maximum-ratio combining.
 
-Samples that cannot reach a decision are not formed: the receiver drops the prefix of what it receives and the
-bins without data, so no noise is drawn there (`phy.waveform` draws it where samples are asked for).
+Noise is added after combining, one number a resource element: the unitary transform of white noise over the
+useful part is white, the combined noise has the law of level `bit`, and what the receiver drops (prefix,
+empty subcarriers, the part orthogonal to h) cannot reach a decision. `phy.samples` draws all of it, for what
+looks at samples, and decides the same (test).
 """
 
 from __future__ import annotations
@@ -17,18 +19,20 @@ import numpy as np
 from numba import njit
 
 from phy.burst_kernels import CHUNK, finish_bytes
-from phy.fft_kernels import fft_lanes
-from phy.philox import CHUNK_PAIRS, LANE_ANTENNA, LANE_RE_NOISE, normals
+from phy.fft_kernels import LANES, fft_rows, multiply_add_row, multiply_row
+from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import NORM, map_levels, pack_symbols, slice_levels, unpack_symbols
+
+_DROWNED = 1e18  # noise where the channel is 0
 
 
 @njit(cache=True, nogil=True)
-def fill_levels(payload, offset, num_bits, bits_per_symbol, es, place, index, grid_i, grid_q):
-    """Symbols with energy es of the bursts index[...] to the flat grid at place[...] (float32, zero
+def fill_levels(payload, offset, num_bits, bits_per_symbol, es, place, index, first, last, grid_i, grid_q):
+    """Symbols with energy es of the bursts index[first : last] to the flat grid at place[...] (float32, zero
     elsewhere).
     """
     sym = np.empty(CHUNK + 8, np.uint8)
-    for i in range(index.size):
+    for i in range(first, last):
         b = index[i]
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -44,13 +48,25 @@ def fill_levels(payload, offset, num_bits, bits_per_symbol, es, place, index, gr
 
 @njit(cache=True, nogil=True)
 def decide_levels(
-    payload, offset, num_bits, bits_per_symbol, es, place, index, grid_i, grid_q, received, errors
+    payload,
+    offset,
+    num_bits,
+    bits_per_symbol,
+    es,
+    place,
+    index,
+    first,
+    last,
+    grid_i,
+    grid_q,
+    received,
+    errors,
 ):
-    """Slice the equalised grid (symbols with energy es) of the bursts index[...] and count their wrong
-    bits.
+    """Slice the equalised grid (symbols with energy es) of the bursts index[first : last] and count their
+    wrong bits.
     """
     sym = np.empty(CHUNK + 8, np.uint8)
-    for i in range(index.size):
+    for i in range(first, last):
         b = index[i]
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -70,253 +86,140 @@ def decide_levels(
 
 
 @njit(cache=True, nogil=True)
-def _draw(key, slot, lane, first, n, scratch, gi, gq):
-    """N(0, 1) noise of elements first .. first + n - 1 to gi, gq (float32[>= n + 2]); returns where it
-    begins.
+def _draw(key, slot, first, num, scratch, g_i, g_q):
+    """N(0, 1) noise of elements first .. first + num - 1 of a slot to g_i, g_q (float32); returns where it
+    begins there (0 or 1).
     """
     odd = first & 1
-    for c in range(0, n + odd, 2 * CHUNK_PAIRS):
-        pairs = min(CHUNK_PAIRS, (n + odd - c + 1) >> 1)
-        normals(key, slot, lane, (first + c) >> 1, pairs, scratch, gi[c:], gq[c:])
+    for c in range(0, num + odd, 2 * CHUNK_PAIRS):
+        pairs = min(CHUNK_PAIRS, (num + odd - c + 1) >> 1)
+        normals(key, slot, LANE_RE_NOISE, (first + c) >> 1, pairs, scratch, g_i[c:], g_q[c:])
     return odd
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _rotate(z_i, z_q, u_r, u_i, amplitude, out_r, out_i):
-    """out = amplitude * u * z, all float32[F]."""
-    for f in range(u_r.size):
-        x, y = z_i[f] * amplitude, z_q[f] * amplitude
-        out_r[f] = u_r[f] * x - u_i[f] * y
-        out_i[f] = u_r[f] * y + u_i[f] * x
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _subtract_projection(w_i, w_q, u_r, u_i, z_i, z_q):
-    """z -= conj(u) * w, all float32[F]."""
-    for f in range(u_r.size):
-        x, y = w_i[f], w_q[f]
-        z_i[f] -= u_r[f] * x + u_i[f] * y
-        z_q[f] -= u_r[f] * y - u_i[f] * x
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _add_scaled(w_i, w_q, amplitude, out_r, out_i):
-    for f in range(w_i.size):
-        out_r[f] += amplitude * w_i[f]
-        out_i[f] += amplitude * w_q[f]
+@njit(cache=True, nogil=True)
+def _equaliser(h, b, n, n0, weight, scale):
+    """Of each subcarrier: weight = 1 / (n |h|^2), noise scale per real dimension sqrt(n0 / 2) / |h|."""
+    for f in range(weight.size):
+        g = 0.0
+        for r in range(h.shape[1]):
+            c = h[b, r, f if h.shape[2] > 1 else 0]
+            g += np.float64(c.real) * c.real + np.float64(c.imag) * c.imag
+        weight[f] = 1.0 / (n * g) if g > 0.0 else 0.0
+        scale[f] = math.sqrt(0.5 * n0 / g) if g > 0.0 else math.sqrt(0.5 * n0) * _DROWNED
 
 
 @njit(cache=True, nogil=True)
-def _run_noise(key, slot, first, num, t0, u_r, u_i, amplitude, scratch, z, w, out_r, out_i):
-    """Noise of `num` consecutive OFDM symbols of a frame on all antennas (see phy.frame.element_noise).
-
-    Args:
-        first: data symbol number of the first; t0: its place in the tile.
-        z, w: float32[2 * (1 + R), >= num * F + padding], scratch: rows 0, 1 of z the collapsed noise, two
-            rows of w for each antenna.
-        out_r, out_i: float32[R, lanes, F], written at [:, t0 : t0 + num].
-    """
-    ants, width = u_r.shape
-    o = _draw(key, slot, LANE_RE_NOISE, first * width, num * width, scratch, z[0], z[1])
-    z_i, z_q = z[0, o:], z[1, o:]
-    if ants > 1:
-        for r in range(ants):
-            lane = LANE_ANTENNA + np.uint64(r)
-            _draw(key, slot, lane, first * width, num * width, scratch, w[2 * r], w[2 * r + 1])
-            for t in range(num):
-                p = slice(o + t * width, o + (t + 1) * width)
-                q = slice(t * width, (t + 1) * width)
-                _subtract_projection(w[2 * r, p], w[2 * r + 1, p], u_r[r], u_i[r], z_i[q], z_q[q])
-    for r in range(ants):
-        for t in range(num):
-            q = slice(t * width, (t + 1) * width)
-            _rotate(z_i[q], z_q[q], u_r[r], u_i[r], amplitude, out_r[r, t0 + t], out_i[r, t0 + t])
-            if ants > 1:
-                p = slice(o + t * width, o + (t + 1) * width)
-                _add_scaled(w[2 * r, p], w[2 * r + 1, p], amplitude, out_r[r, t0 + t], out_i[r, t0 + t])
-
-
-_BLOCK = 16
-
-
-@njit(cache=True, nogil=True)
-def _to_lanes(rows, bins, unit, lanes, out):
-    """out[bins[f] * lanes + t] = unit * rows[t, f], in blocks that keep 16 rows in the cache."""
-    num = rows.shape[0]
-    for t0 in range(0, num, _BLOCK):
-        if t0 + _BLOCK <= num:
-            block = rows[t0 : t0 + _BLOCK]
-            for f in range(bins.size):
-                o = bins[f] * lanes + t0
-                place = out[o : o + _BLOCK]
-                for t in range(_BLOCK):
-                    place[t] = block[t, f] * unit
-        else:
-            for f in range(bins.size):
-                for t in range(t0, num):
-                    out[bins[f] * lanes + t] = rows[t, f] * unit
-
-
-@njit(cache=True, nogil=True)
-def _to_rows(y, bins, lanes, rows):
-    """rows[t, f] = y[bins[f] * lanes + t], in blocks as `_to_lanes`."""
-    num = rows.shape[0]
-    for t0 in range(0, num, _BLOCK):
-        if t0 + _BLOCK <= num:
-            block = rows[t0 : t0 + _BLOCK]
-            for f in range(bins.size):
-                o = bins[f] * lanes + t0
-                place = y[o : o + _BLOCK]
-                for t in range(_BLOCK):
-                    block[t, f] = place[t]
-        else:
-            for f in range(bins.size):
-                for t in range(t0, num):
-                    rows[t, f] = y[bins[f] * lanes + t]
+def _to_lanes(symbols, bins, x):
+    """Row bins[f] of x = the symbols [:, f]; symbols float32[<= LANES, F]."""
+    for f in range(np.uint64(bins.size)):
+        o = np.uint64(bins[f]) * np.uint64(LANES)  # unsigned: numba adds no wrap-around to the index
+        for t in range(np.uint64(symbols.shape[0])):
+            x[o + t] = symbols[t, f]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _multiply_add(c_r, c_i, x_r, x_i, y_r, y_i, rows, lanes):
-    """y[k, t] += c[t] * x[k, t] for `rows` samples: c float32[lanes], x and y float32[rows * lanes]."""
-    for k in range(rows):
-        o = np.uint64(k) * np.uint64(lanes)  # unsigned: numba then adds no wrap-around to the index
-        for t in range(np.uint64(lanes)):
-            y_r[o + t] += c_r[t] * x_r[o + t] - c_i[t] * x_i[o + t]
-            y_i[o + t] += c_r[t] * x_i[o + t] + c_i[t] * x_r[o + t]
-
-
-@njit(cache=True, nogil=True)
-def _delay_line(x_r, x_i, tail, coef, n, cp, lanes, y_r, y_i):
-    """y += taps * x with cyclic prefix.
-
-    Args:
-        coef: float32[4, L, lanes]: taps (real, imaginary) for the symbol itself, and for the symbol before.
-        tail: float32[2, n], the samples of the symbol before the tile.
-    """
-    for l in range(coef.shape[1]):
-        c_r, c_i = coef[0, l], coef[1, l]
-        o = l * lanes
-        _multiply_add(c_r, c_i, x_r, x_i, y_r[o:], y_i[o:], n - l, lanes)
-        # samples before the symbol: first the prefix, which is its own end ...
-        wrapped = min(l, cp)
-        p, o = (n - wrapped) * lanes, (l - wrapped) * lanes
-        _multiply_add(c_r, c_i, x_r[p:], x_i[p:], y_r[o:], y_i[o:], wrapped, lanes)
-        for k in range(l - wrapped):  # ... and beyond the prefix the end of the symbol before
-            row = k - l + cp + n
-            o, p = k * lanes, row * lanes
-            d_r, d_i = coef[2, l], coef[3, l]
-            y_r[o] += d_r[0] * tail[0, row] - d_i[0] * tail[1, row]
-            y_i[o] += d_r[0] * tail[1, row] + d_i[0] * tail[0, row]
-            _multiply_add(d_r[1:], d_i[1:], x_r[p:], x_i[p:], y_r[o + 1 :], y_i[o + 1 :], 1, lanes - 1)
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _directions(h_r, h_i, u_r, u_i, inverse):
-    """u = h/|h| over the antennas (the first antenna where h = 0) and inverse = 1/|h| (0 there)."""
-    ants, width = h_r.shape
-    for f in range(width):
-        g = np.float32(0.0)
-        for r in range(ants):
-            g += h_r[r, f] * h_r[r, f] + h_i[r, f] * h_i[r, f]
-        inverse[f] = np.float32(1.0) / np.float32(math.sqrt(g)) if g > np.float32(0.0) else np.float32(0.0)
-    for r in range(ants):
+def _to_symbols(z, weight, noise, scale, symbols):
+    """symbols[t, f] = weight[f] * (lane t of row f of z) + scale[f] * noise[t * F + f]."""
+    width = np.uint64(symbols.shape[1])
+    for t in range(np.uint64(symbols.shape[0])):
+        row, g = symbols[t], noise[t * width :]
         for f in range(width):
-            u_r[r, f] = h_r[r, f] * inverse[f]
-            u_i[r, f] = h_i[r, f] * inverse[f]
-            if inverse[f] == np.float32(0.0) and r == 0:
-                u_r[r, f] = np.float32(1.0)
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _combine(a_r, a_i, u_r, u_i, weight, out_i, out_q):
-    """out += conj(u) * a * weight, all float32[F]: one antenna's part of maximum-ratio combining."""
-    for f in range(u_r.size):
-        x, y = a_r[f] * weight[f], a_i[f] * weight[f]
-        out_i[f] += u_r[f] * x + u_i[f] * y
-        out_q[f] += u_r[f] * y - u_i[f] * x
+            row[f] = z[f * np.uint64(LANES) + t] * weight[f] + g[f] * scale[f]
 
 
 @njit(cache=True, nogil=True)
-def through_samples(
-    grid_i, grid_q, owner, number, start, key, slot, h_r, h_i, taps, bins, n, cp, n0, table, lanes
+def _before(x_r, x_i, place, length, cp, fresh, tail):
+    """The length - 1 rows before the useful part: the prefix, and before it the end of the symbol before.
+
+    Args:
+        place: int64, offset in x of each row from there on in time order.
+        fresh: whether no symbol of the frame precedes the tile; tail: float32[2, >= length - 1 - cp], the
+            last lane of the tile before, replaced by this one's.
+    """
+    useful = length - 1
+    for j in range(1, length):
+        o = place[useful - j]
+        if j <= cp:
+            p = place[place.size - j]
+            for t in range(LANES):
+                x_r[o + t] = x_r[p + t]
+                x_i[o + t] = x_i[p + t]
+            continue
+        p, e = place[place.size - (j - cp)], j - cp - 1
+        x_r[o] = np.float32(0.0) if fresh else tail[0, e]
+        x_i[o] = np.float32(0.0) if fresh else tail[1, e]
+        for t in range(1, LANES):
+            x_r[o + t] = x_r[p + t - 1]
+            x_i[o + t] = x_i[p + t - 1]
+        tail[0, e] = x_r[p + LANES - 1]
+        tail[1, e] = x_i[p + LANES - 1]
+
+
+@njit(cache=True, nogil=True)
+def pass_frames(
+    grid_i, grid_q, row, number, lead, key, slot, h, taps, bins, n, cp, n0, table, output, first, last
 ):
-    """All OFDM symbols of a call through IFFT, prefix, delay line, noise, FFT and combining; in place.
+    """Frames first .. last - 1 through IFFT, prefix, delay line, FFT, combining and noise, in place.
 
     Args:
         grid_i, grid_q: float32[S, F], sent symbols in, equalised symbols out.
-        owner: int64[S], frame of each symbol; number: int64[S], data symbol number within its slot; start:
-            bool[S], whether no symbol of the frame comes before.
-        key: uint64[frames]; slot: int64[frames]; h_r, h_i: float32[frames, R, F]; taps: complex64[frames, R,
-            L].
-        bins: int64[F] in [0, n); n, cp: FFT size and prefix; n0: noise energy; table: twiddles(n).
-        lanes: symbols in a tile; L <= n.
+        row: int64[frames + 1], the rows of each frame; number: int64[frames], its first data symbol in the
+            slot; lead: int64[frames], the burst that has its key, slot, h and taps.
+        key: uint64[B]; slot: int64[B]; h: complex64[B, R, >= F or 1]; taps: complex64[B, R, L], L <= n.
+        bins: int64[F] in [0, n); n, cp: FFT size and prefix; n0: noise energy per element and antenna.
+        table, output: `twiddles` and `output_rows` of n.
     """
-    total, width = grid_i.shape
-    ants, length = taps.shape[1], taps.shape[2]
-    zero, one = np.float32(0.0), np.float32(1.0)
-    amplitude = np.float32(math.sqrt(0.5 * n0 / n))
-    unit = np.float32(1.0 / math.sqrt(n))
+    length, width = taps.shape[2], bins.size
+    x_r = np.zeros((n + length - 1) * LANES, np.float32)  # samples, then what precedes them
+    x_i = np.zeros((n + length - 1) * LANES, np.float32)
+    place = np.empty(length - 1 + n, np.int64)
+    for k in range(length - 1):
+        place[k] = (n + k) * LANES
+    for k in range(n):
+        place[length - 1 + k] = output[k] * LANES
+    tail = np.zeros((2, length), np.float32)
+    y_r, y_i = np.empty(n * LANES, np.float32), np.empty(n * LANES, np.float32)
+    z_r, z_i = np.empty(width * LANES, np.float32), np.empty(width * LANES, np.float32)
+    size = LANES * width + 2 * CHUNK_PAIRS + 2
+    g_i, g_q = np.empty(size, np.float32), np.empty(size, np.float32)
     scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    size = lanes * width + 2 * CHUNK_PAIRS + 2
-    z = np.empty((2, size), np.float32)
-    w = np.empty((2 * ants if ants > 1 else 0, size), np.float32)
-    u_r = np.empty((ants, width), np.float32)
-    u_i = np.empty((ants, width), np.float32)
-    inverse = np.empty(width, np.float32)
-    rows_r = np.empty((ants, lanes, width), np.float32)
-    rows_i = np.empty((ants, lanes, width), np.float32)
-    x = np.zeros((4, n * lanes), np.float32)  # samples, and the transforms' scratch
-    y_r = np.zeros((ants, n * lanes), np.float32)
-    y_i = np.zeros((ants, n * lanes), np.float32)
-    tail = np.zeros((2, n), np.float32)
-    coef = np.zeros((4, length, lanes), np.float32)
-    for s0 in range(0, total, lanes):
-        num = min(lanes, total - s0)
-        x[:2] = zero
-        y_r[:] = zero
-        y_i[:] = zero
-        _to_lanes(grid_i[s0 : s0 + num], bins, unit, lanes, x[0])
-        _to_lanes(grid_q[s0 : s0 + num], bins, unit, lanes, x[1])
-        fft_lanes(x[0], x[1], x[2], x[3], n, lanes, table, one)
-        t = 0
-        while t < num:  # runs of symbols of one frame
-            frame = owner[s0 + t]
-            run = 1
-            while t + run < num and owner[s0 + t + run] == frame:
-                run += 1
-            _directions(h_r[frame], h_i[frame], u_r, u_i, inverse)
-            _run_noise(
-                key[frame], slot[frame], number[s0 + t], run, t, u_r, u_i, amplitude, scratch, z, w,
-                rows_r, rows_i,
-            )  # fmt: skip
-            t += run
-        for r in range(ants):
-            _to_lanes(rows_r[r, :num], bins, one, lanes, y_r[r])
-            _to_lanes(rows_i[r, :num], bins, one, lanes, y_i[r])
-            fft_lanes(y_r[r], y_i[r], x[2], x[3], n, lanes, table, one)
-            for t in range(num):
-                before = zero if start[s0 + t] else one
-                for l in range(length):
-                    c = taps[owner[s0 + t], r, l]
-                    coef[0, l, t] = c.real
-                    coef[1, l, t] = c.imag
-                    coef[2, l, t] = c.real * before
-                    coef[3, l, t] = c.imag * before
-            _delay_line(x[0], x[1], tail, coef, n, cp, lanes, y_r[r], y_i[r])
-            fft_lanes(y_r[r], y_i[r], x[2], x[3], n, lanes, table, -one)
-            _to_rows(y_r[r], bins, lanes, rows_r[r, :num])
-            _to_rows(y_i[r], bins, lanes, rows_i[r, :num])
+    weight, scale = np.empty(width, np.float32), np.empty(width, np.float32)
+    for frame in range(first, last):
+        b = lead[frame]
+        _equaliser(h, b, n, n0, weight, scale)
+        for s0 in range(row[frame], row[frame + 1], LANES):
+            s1 = min(s0 + LANES, row[frame + 1])
+            x_r[: n * LANES] = np.float32(0.0)
+            x_i[: n * LANES] = np.float32(0.0)
+            _to_lanes(grid_i[s0:s1], bins, x_r)
+            _to_lanes(grid_q[s0:s1], bins, x_i)
+            fft_rows(x_i, x_r, n, table)  # parts exchanged: inverse
+            _before(x_r, x_i, place, length, cp, s0 == row[frame], tail)
+            _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i)
+            at = (number[frame] + s0 - row[frame]) * width
+            o = _draw(key[b], slot[b], at, (s1 - s0) * width, scratch, g_i, g_q)
+            _to_symbols(z_r, weight, g_i[o:], scale, grid_i[s0:s1])
+            _to_symbols(z_i, weight, g_q[o:], scale, grid_q[s0:s1])
+
+
+@njit(cache=True, nogil=True)
+def _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i):
+    """z[f] = sum over the antennas of conj(h) y, y each antenna's transform of the samples it receives."""
+    start = taps.shape[2] - 1
+    for r in range(taps.shape[1]):
+        c = taps[b, r, 0]
         for k in range(n):
-            tail[0, k] = x[0, k * lanes + num - 1]
-            tail[1, k] = x[1, k * lanes + num - 1]
-        frame = -1
-        for t in range(num):
-            if owner[s0 + t] != frame:
-                frame = owner[s0 + t]
-                _directions(h_r[frame], h_i[frame], u_r, u_i, inverse)
-                for f in range(width):
-                    inverse[f] *= unit
-            grid_i[s0 + t] = zero
-            grid_q[s0 + t] = zero
-            for r in range(ants):
-                _combine(rows_r[r, t], rows_i[r, t], u_r[r], u_i[r], inverse, grid_i[s0 + t], grid_q[s0 + t])
+            multiply_row(x_r, x_i, place[start + k], c.real, c.imag, y_r, y_i, k * LANES)  # type: ignore
+        for l in range(1, taps.shape[2]):
+            c = taps[b, r, l]
+            for k in range(n):
+                multiply_add_row(x_r, x_i, place[start + k - l], c.real, c.imag, y_r, y_i, k * LANES)  # type: ignore
+        fft_rows(y_r, y_i, n, table)
+        for f in range(bins.size):
+            c = h[b, r, f if h.shape[2] > 1 else 0]
+            o = output[bins[f]] * LANES
+            if r == 0:
+                multiply_row(y_r, y_i, o, c.real, -c.imag, z_r, z_i, f * LANES)  # type: ignore
+            else:
+                multiply_add_row(y_r, y_i, o, c.real, -c.imag, z_r, z_i, f * LANES)  # type: ignore

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from phy import __main__ as cli
-from phy import channel, check, link, modulation, philox, theory, units, waveform
+from phy import channel, check, link, modulation, philox, samples, theory, units
 from phy.cells import transmit_cells
 from phy.checks_row import Row, counts_z, family_bound, law_z, mean_z, signed_root
 from phy.checks_subjects import Effort, Fading, Subjects, fading_models
@@ -20,6 +20,7 @@ from phy.injection import transmit_injected
 from phy.link import demap_llr, transmit_bit, transmit_waveform
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
+from phy.waveform import equalised_waveform
 
 FAULT_DB = 0.2
 UP = 10.0 ** (FAULT_DB / 10.0)
@@ -109,10 +110,10 @@ FAULTS = {
     "pilot accounting": ({"ofdm": CheapPilots}, {"ofdm"}, SAMPLES),
     "symbol rate": ({"ofdm": FastClock}, {"ofdm"}, SAMPLES),
     "noise on the samples": (
-        {"frame_noise": lambda *a: waveform._frame_noise(*a) * np.float32(A)}, {"frame_noise"}, SAMPLES,
+        {"frame_noise": lambda *a: samples.frame_noise(*a) * np.float32(A)}, {"frame_noise"}, SAMPLES,
     ),
     "gain of modulator and demodulator": (
-        {"through_samples": lambda o, g, t, b, n: waveform._through_samples(o, g * np.float32(A), t, b, n)},
+        {"through_samples": lambda o, g, t, b, n: samples.through_samples(o, g * np.float32(A), t, b, n)},
         WAVE, SAMPLES,
     ),
     "es at level bit": ({"transmit_bit": lambda b: transmit_bit(louder(b))}, BIT, LINK),
@@ -132,6 +133,14 @@ FAULTS = {
     "es at sample level": (
         {"transmit_waveform": lambda b, *a: transmit_waveform(louder(b), *a)}, {"transmit_waveform"},
         LINK[:2],
+    ),
+    "es of the equalised samples": (
+        {"equalised_waveform": lambda b, *a: equalised_waveform(louder(b), *a)}, {"equalised_waveform"},
+        ("equalised",),
+    ),
+    "gain of the equaliser": (
+        {"equalised_waveform": lambda *a: (equalised_waveform(*a)[0] * A,)}, {"equalised_waveform"},
+        ("equalised",),
     ),
     "es of the soft receiver": (
         {"demap_llr": lambda b, **k: demap_llr(louder(b), **k)}, {"demap_llr"}, ("llr",),

@@ -7,10 +7,13 @@ import pytest
 
 from phy import channel
 from phy.bursts import Bursts
-from phy.link import transmit_bit, transmit_waveform
+from phy.fft_kernels import LANES, fft_rows, output_rows, twiddles
+from phy.frame import decide, frames
+from phy.link import demap_llr, transmit_bit, transmit_waveform
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
-from phy.waveform import _frame_noise, response
+from phy.samples import frame_noise, through_samples
+from phy.waveform import demap_llr_waveform, equalised_waveform, response
 
 
 def selective_bursts(
@@ -58,6 +61,63 @@ def test_a_channel_longer_than_the_prefix_costs_errors():
     assert samples.num_bit_errors.sum() > 2 * bit.num_bit_errors.sum() + 100
 
 
+@pytest.mark.parametrize("cp_len", [16, 2])
+def test_noise_after_combining_decides_as_noise_on_every_sample(cp_len):
+    """The kernels against the NumPy samples; with a prefix of 2 symbols and packets disturb each other."""
+    ofdm = Ofdm(fft_size=64, cp_len=cp_len)
+    bursts, taps = selective_bursts(ofdm, 17, 48, snr_db=12.0)
+    y, noise_var, start, snr_db = equalised_waveform(bursts, ofdm, taps)
+    got = transmit_waveform(bursts, ofdm, taps)
+    received, errors = bursts.payload.copy(), np.zeros(bursts.size, np.int64)
+    for frame in frames(bursts, bursts.num_subcarriers):
+        noise = frame_noise(ofdm, frame.h, ofdm.bins(48), bursts.n0, frame.key, 0, frame.first, frame.last)
+        at_antennas = through_samples(ofdm, frame.grid, taps[frame.members[0]], ofdm.bins(48), noise)
+        decide(bursts, frame, at_antennas, frame.h[None], received, errors)
+        power = (np.abs(frame.h) ** 2).sum(axis=0)
+        combined = ((np.conj(frame.h) * at_antennas).sum(axis=1) / power).reshape(-1)
+        for i in frame.members:
+            part = slice(start[i], start[i + 1])
+            at = bursts.first_symbol[i] - frame.first * 48
+            expected = combined[at : at + part.stop - part.start] / np.sqrt(bursts.es[i])
+            assert np.allclose(y[part], expected, atol=2e-4 * np.abs(expected).max())
+            element = np.arange(at, at + part.stop - part.start) % 48
+            assert np.allclose(noise_var[part], bursts.n0 / (power[element] * bursts.es[i]), rtol=1e-4)
+    assert errors.sum() > 100
+    assert np.array_equal(got.payload, received)
+    assert np.array_equal(got.num_bit_errors, errors)
+    assert np.array_equal(snr_db, got.snr_db)
+
+
+def test_llrs_are_those_of_level_bit():
+    ofdm = Ofdm(fft_size=64, cp_len=16)
+    bursts, taps = selective_bursts(ofdm, 17, 48)
+    bit, samples = demap_llr(bursts), demap_llr_waveform(bursts, ofdm, taps)
+    assert np.array_equal(bit.start, samples.start)
+    assert np.allclose(bit.llr, samples.llr, rtol=1e-3, atol=1e-3 * np.abs(bit.llr).max())
+    assert np.mean(np.sign(bit.llr) != np.sign(samples.llr)) < 1e-3
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_do_not_change_the_result(threads):
+    ofdm = Ofdm(fft_size=64, cp_len=2)
+    bursts, taps = selective_bursts(ofdm, 17, 48)
+    one, many = (transmit_waveform(bursts, ofdm, taps, threads=t) for t in (1, threads))
+    assert np.array_equal(one.payload, many.payload)
+    assert np.array_equal(one.num_bit_errors, many.num_bit_errors)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 8, 64, 128, 1024])
+def test_fft_of_rows(n):
+    """Forward, and inverse with the parts exchanged, against NumPy."""
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, LANES)) + 1j * rng.standard_normal((n, LANES))
+    for reference, parts in ((np.fft.fft(x, axis=0), (0, 1)), (n * np.fft.ifft(x, axis=0), (1, 0))):
+        z = np.stack([x.real, x.imag]).astype(np.float32).reshape(2, -1)
+        fft_rows(z[parts[0]], z[parts[1]], n, twiddles(n))
+        got = (z[0] + 1j * z[1]).reshape(n, LANES)[output_rows(n)]
+        assert np.allclose(got, reference, atol=2e-6 * n)
+
+
 def test_noise_free_waveform_is_error_free():
     ofdm = Ofdm(fft_size=64, cp_len=16)
     bursts, taps = selective_bursts(ofdm, 17, 48)
@@ -86,7 +146,7 @@ def test_noise_on_the_samples_is_white_with_n0():
     ofdm = Ofdm(fft_size=64, cp_len=16)
     rng = np.random.default_rng(2)
     h = channel.rayleigh(rng, (3, 48))
-    z = _frame_noise(ofdm, h, ofdm.bins(48), 0.5, key=3, slot=1, first=0, last=2000).astype(np.complex128)
+    z = frame_noise(ofdm, h, ofdm.bins(48), 0.5, key=3, slot=1, first=0, last=2000).astype(np.complex128)
     for part in (z[:, :, :16], z[:, :, 16:]):
         flat = part.transpose(1, 0, 2).reshape(3, -1)
         cov = flat @ flat.conj().T / flat.shape[1]
@@ -98,12 +158,11 @@ def test_noise_on_the_samples_is_white_with_n0():
 def test_energy_per_sample_is_the_energy_per_element():
     """The unitary transform spreads F elements of energy es over fft_size samples (Parseval)."""
     from phy.modulation import constellation
-    from phy.waveform import _through_samples
 
     ofdm = Ofdm(fft_size=64, cp_len=0)
     grid = np.random.default_rng(1).choice(constellation(4), (50, 48))
     quiet = np.zeros((50, 1, 64), np.complex64)
-    y = _through_samples(ofdm, grid, np.ones((1, 1)), ofdm.bins(48), quiet)
+    y = through_samples(ofdm, grid, np.ones((1, 1)), ofdm.bins(48), quiet)
     assert np.allclose(y[:, 0], grid, atol=1e-5)
 
 
