@@ -28,6 +28,10 @@ DOORS = {
     "commpy": (),
     "rich": ("netsim/commands/", "netsim/semantics/progress.py", "phy/report.py"),
     "matplotlib": ("netsim/figures/",),
+    "distributed": ("netsim/studies/workers.py",),
+    "pyarrow": ("netsim/studies/values.py",),
+    "jinja2": ("netsim/studies/page.py",),
+    "plotly": ("netsim/studies/page.py",),
     "pickle": ("netsim/semantics/formats.py",),  # a restricted unpickler for CIFAR batches
 }
 PRINTERS = ("netsim/cli.py", "netsim/commands/", "netsim/semantics/", "phy/__main__.py", "phy/report.py")
