@@ -19,7 +19,7 @@ from rich.text import Text
 from netsim.scenario import Scenario
 from netsim.stats import Interval
 from netsim.studies import values
-from netsim.studies.campaign import Axis, Outcome, Store, Task, Variant, execute, variants
+from netsim.studies.campaign import Axis, Outcome, Store, Task, Variant, execute, replicated, variants
 from netsim.studies.version import code_version
 from netsim.studies.workers import workers
 from netsim.trace_schema import TraceError
@@ -55,7 +55,7 @@ def main(request: Request) -> int:
     started = time.perf_counter()
     with live(wanted, request.runs, request.kpi, f"sweep of {request.scenario.name}") as advance:
         work = workers(request.jobs, request.scheduler)
-        outcome = execute(store, wanted, range(request.runs), work, advance)
+        outcome = execute(store, replicated(wanted, range(request.runs)), work, advance)
     rows, damaged = tidy(wanted, outcome)
     console = report_console()
     console.print(estimates_table(wanted, outcome, request.runs, request.kpi))

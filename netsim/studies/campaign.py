@@ -52,6 +52,9 @@ class Variant:
         return params.digest(self.scenario)
 
 
+Wanted = tuple[Variant, int]
+
+
 @dataclass(frozen=True)
 class Task:
     """One run that a worker makes."""
@@ -171,22 +174,26 @@ class Store:
         )
         return others[-1] if others else None
 
-    def split(self, wanted: Sequence[Variant], runs: Iterable[int]) -> tuple[Outcome, list[Task]]:
-        """What is there, and what is to be run: run by run over all variants, so that comparisons fill up
-        evenly. Variants that resolve to the same scenario share their runs.
+    def split(self, wanted: Sequence[Wanted]) -> tuple[Outcome, list[Task]]:
+        """What is there, and what is to be run, in the order of `wanted`. Variants that resolve to the same
+        scenario share their runs.
         """
         outcome, missing = Outcome(), []
         asked: set[tuple[str, int]] = set()
-        for run in runs:
-            for variant in wanted:
-                path = self.find(variant.scenario, run)
-                if path is not None:
-                    outcome.files[variant, run] = path
-                elif (variant.digest, run) not in asked:
-                    asked.add((variant.digest, run))
-                    missing.append(Task(variant, run, self.folder(variant.scenario)))
+        for variant, run in wanted:
+            path = self.find(variant.scenario, run)
+            if path is not None:
+                outcome.files[variant, run] = path
+            elif (variant.digest, run) not in asked:
+                asked.add((variant.digest, run))
+                missing.append(Task(variant, run, self.folder(variant.scenario)))
         outcome.found = len(outcome.files)
         return outcome, missing
+
+
+def replicated(chosen: Sequence[Variant], runs: Iterable[int]) -> list[Wanted]:
+    """Every variant in every run: run by run over all variants, so that comparisons fill up evenly."""
+    return [(variant, run) for run in runs for variant in chosen]
 
 
 Workers = Callable[[Sequence[Task]], Iterable[tuple[Task, str]]]
@@ -194,24 +201,23 @@ Workers = Callable[[Sequence[Task]], Iterable[tuple[Task, str]]]
 
 def execute(
     store: Store,
-    wanted: Sequence[Variant],
-    runs: Sequence[int],
+    wanted: Sequence[Wanted],
     workers: Workers,
     advance: Callable[[Task | None, str, Outcome, int], None] = lambda task, reason, outcome, left: None,
 ) -> Outcome:
     """Runs what is missing.
 
     Args:
+        wanted: variants and runs (`replicated`).
         workers: yields every task once, with "" or the reason of its failure.
         advance: called at the start (task None) and after every task with what there is and how many are
             left.
     """
-    outcome, missing = store.split(wanted, runs)
+    outcome, missing = store.split(wanted)
     left = len(missing)
     same: dict[tuple[str, int], list[Variant]] = {}
-    for variant in wanted:
-        for run in runs:
-            same.setdefault((variant.digest, run), []).append(variant)
+    for variant, run in wanted:
+        same.setdefault((variant.digest, run), []).append(variant)
     advance(None, "", outcome, left)
     for task, reason in workers(missing):
         left -= 1

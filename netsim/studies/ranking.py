@@ -115,14 +115,20 @@ def swaps(
 
 
 def regret(scores_a: np.ndarray, scores_b: np.ndarray, level: float = 0.95) -> Regret:
-    """Loss at level b of the policy that is best at level a, against the best at level b.
+    """Loss at level b of the policy that is best at level a, against the best at level b."""
+    a, b = _check(scores_a, scores_b)
+    return regret_of(b, int(a.mean(axis=0).argmax()), level)
+
+
+def regret_of(scores: np.ndarray, chosen: int, level: float = 0.95) -> Regret:
+    """Loss of the policy `chosen` against the best of the policies, scores [worlds, policies].
 
     Source of the simultaneous interval: Hsu, Multiple Comparisons: Theory and Methods, ch. 4 (comparisons
         with the best), with Bonferroni's t quantiles for paired differences.
     """
-    a, b = _check(scores_a, scores_b)
-    n, k = a.shape
-    chosen, best = int(a.mean(axis=0).argmax()), int(b.mean(axis=0).argmax())
+    b, _ = _check(scores, scores)
+    n, k = b.shape
+    best = int(b.mean(axis=0).argmax())
     difference = b - b[:, [chosen]]
     loss = float(difference[:, best].mean())
     scale = abs(float(b[:, best].mean()))

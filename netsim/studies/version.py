@@ -2,7 +2,7 @@
 
 A commit would say too much (a new line of documentation is another commit) and too little (edited files, an
 installed package), so the sources themselves are hashed: all of `phy`, and `netsim` without what only reads
-results (commands, figures, studies, metrics, checks).
+results (commands, figures, studies and their declarations, metrics, checks).
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def code_version() -> str:
         root = Path(package.__file__).parent
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root.parent).as_posix()
-            if path.is_dir() or "__pycache__" in name or name.startswith(_READERS):
+            read_only = name.startswith(_READERS) or name.endswith("_study.py")
+            if path.is_dir() or "__pycache__" in name or read_only:
                 continue
             content = path.read_bytes()
             if path.suffix == ".py":

@@ -35,6 +35,10 @@ def digests(outcome: campaign.Outcome) -> dict:
     return {(v.text, run): read_trace(path).digest for (v, run), path in outcome.files.items()}
 
 
+def run_all(store, variants, runs, workers) -> campaign.Outcome:
+    return campaign.execute(store, campaign.replicated(variants, runs), workers)
+
+
 def two_policies() -> list[campaign.Variant]:
     axis = campaign.Axis.of_path("agent.name", ["je_qse", "equal"])
     return campaign.variants(formula(), [axis])
@@ -81,8 +85,8 @@ def test_only_what_is_missing_is_run(tmp_path):
         asked.append([task.text for task in tasks])
         return in_this_process(tasks)
 
-    first = campaign.execute(store, two_policies(), range(2), counting)
-    again = campaign.execute(store, two_policies(), range(3), counting)
+    first = run_all(store, two_policies(), range(2), counting)
+    again = run_all(store, two_policies(), range(3), counting)
     assert [len(tasks) for tasks in asked] == [4, 2]
     assert asked[0][:2] == ["agent.name=je_qse, run 0", "agent.name=equal, run 0"]
     assert (first.found, again.found, len(again.files)) == (0, 4, 6)
@@ -94,7 +98,7 @@ def test_equal_scenarios_share_their_runs(tmp_path):
     under two names is not.
     """
     names = campaign.Axis("x", (("a", {"slots": 10}), ("b", {"slots": 10})))
-    outcome = campaign.execute(
+    outcome = run_all(
         campaign.Store(tmp_path), campaign.variants(formula(), [names]), range(2), in_this_process
     )
     assert len(outcome.files) == 4
@@ -104,7 +108,7 @@ def test_equal_scenarios_share_their_runs(tmp_path):
 def test_other_code_does_not_answer_unless_told(tmp_path, monkeypatch):
     variant = campaign.variants(formula(), [])
     monkeypatch.setattr(campaign, "code_version", lambda: "older0000000")
-    campaign.execute(campaign.Store(tmp_path), variant, range(2), in_this_process)
+    run_all(campaign.Store(tmp_path), variant, range(2), in_this_process)
     monkeypatch.undo()
     assert campaign.Store(tmp_path).find(variant[0].scenario, 0) is None
     found = campaign.Store(tmp_path, any_version=True).find(variant[0].scenario, 0)
@@ -139,9 +143,7 @@ def test_code_version_follows_what_a_run_depends_on(tmp_path, monkeypatch):
 
 def test_failures_are_listed_and_never_averaged_in(tmp_path):
     scenario = Fails(**vars(formula()))
-    outcome = campaign.execute(
-        campaign.Store(tmp_path), campaign.variants(scenario, []), range(3), in_this_process
-    )
+    outcome = run_all(campaign.Store(tmp_path), campaign.variants(scenario, []), range(3), in_this_process)
     assert [str(failure) for failure in outcome.failures] == [
         "as it is, run 1: RuntimeError: a fault of two lines"
     ]
@@ -154,8 +156,8 @@ def test_a_worker_that_dies_takes_only_its_own_run_along(tmp_path):
     variants = campaign.variants(formula(), [])
     deadly = [campaign.Variant((("is", "deadly"),), Dies(**{**vars(formula()), "name": "deadly"}))]
     store = campaign.Store(tmp_path / "two")
-    alone = campaign.execute(campaign.Store(tmp_path / "one"), variants, range(2), in_this_process)
-    outcome = campaign.execute(store, [*deadly, *variants], range(2), lambda tasks: in_processes(tasks, 2))
+    alone = run_all(campaign.Store(tmp_path / "one"), variants, range(2), in_this_process)
+    outcome = run_all(store, [*deadly, *variants], range(2), lambda tasks: in_processes(tasks, 2))
     assert [(f.run, f.reason) for f in outcome.failures] == [(1, "the process that ran it died")]
     assert isinstance(outcome.failures[0].variant.scenario, Dies)
     found = digests(outcome)
@@ -230,7 +232,7 @@ def test_sweep_from_the_command_line(tmp_path, capsys):
 
 def test_estimates_are_those_of_metrics(tmp_path):
     variants = campaign.variants(formula(), [])
-    outcome = campaign.execute(campaign.Store(tmp_path), variants, range(3), in_this_process)
+    outcome = run_all(campaign.Store(tmp_path), variants, range(3), in_this_process)
     paths = list(outcome.files.values())
     records = metrics.summarise([read_trace(path) for path in paths], bandwidth_hz=3e6)
     for record in records:
@@ -283,8 +285,8 @@ def test_parquet_holds_the_same(tmp_path, capsys):
 def test_a_cluster_gives_the_same(tmp_path):
     pytest.importorskip("distributed")
     variants = two_policies()
-    here = campaign.execute(campaign.Store(tmp_path / "a"), variants, range(2), in_this_process)
-    there = campaign.execute(
+    here = run_all(campaign.Store(tmp_path / "a"), variants, range(2), in_this_process)
+    there = run_all(
         campaign.Store(tmp_path / "b"), variants, range(2), lambda tasks: on_cluster(tasks, "local", 2)
     )
     assert digests(there) == digests(here)

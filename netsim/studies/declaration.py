@@ -1,0 +1,91 @@
+"""What a system declares about itself so that it can be studied: its figure, its policies, its mechanisms.
+
+The declaration of the scenario class in `netsim/systems/<name>.py` is the value `study` in
+`netsim/systems/<name>_study.py`: parameters by path, nothing else, so that studies know no system.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netsim.scenario import Scenario
+from phy.parameters import ParameterError
+
+Overrides = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """One thing that reality has and the formula leaves out.
+
+    `real` sets it; `needs` names mechanisms without which it has no effect (the variant is then the same as
+    without it, and is not run).
+    """
+
+    name: str
+    meaning: str
+    real: Overrides
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """Declaration of one system.
+
+    Attributes:
+        kpi: the figure by which policies are compared and verdicts are given; larger is better.
+        policies: name -> parameters; the first is the one whose gap is attributed.
+        planned: level -> parameters with which every policy plans, or was trained, at that level; levels that
+            are not named plan as the scenario says.
+        formula: parameters of the formulas' world, in which mechanisms are switched on.
+        mechanisms: in the order in which a page lists them.
+        margin: relative margin of equivalence that the system's makers find fair.
+    """
+
+    kpi: str
+    policies: Mapping[str, Overrides]
+    planned: Mapping[str, Overrides] = field(default_factory=dict)
+    formula: Overrides = field(default_factory=lambda: {"phy": "paper"})
+    mechanisms: tuple[Mechanism, ...] = ()
+    margin: float = 0.02
+
+    def policy(self, name: str) -> Overrides:
+        """Parameters of a policy: a declared one, or the name of an agent."""
+        return self.policies.get(name, {"agent.name": name})
+
+    def chosen(self, names: Sequence[str]) -> tuple[Mechanism, ...]:
+        """The mechanisms of these names, all for none.
+
+        Raises:
+            ParameterError: unknown name, or one whose need is not among them.
+        """
+        known = {mechanism.name: mechanism for mechanism in self.mechanisms}
+        for name in names:
+            if name not in known:
+                raise ParameterError(f"mechanism '{name}': no such one (known: {', '.join(known) or 'none'})")
+            lacking = [need for need in known[name].needs if need not in names]
+            if lacking:
+                raise ParameterError(f"mechanism '{name}': has no effect without '{lacking[0]}'")
+        return tuple(known[name] for name in names) if names else self.mechanisms
+
+
+def study_of(scenario: Scenario) -> Study:
+    """The declaration of the scenario's system; without one, its own policy and the reward.
+
+    Raises:
+        ParameterError: the module is there but declares no study.
+    """
+    name = f"{type(scenario).__module__}_study"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return Study(kpi="reward per slot", policies={scenario.policy_name: {}})
+    study = getattr(module, "study", None)
+    if not isinstance(study, Study):
+        raise ParameterError(f"{name}: must define study = Study(...)")
+    return study
