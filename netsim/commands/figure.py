@@ -62,34 +62,6 @@ def _cell(cell) -> str:
     )
 
 
-def _toscn_table_3(request: Request) -> None:
-    from netsim.figures import toscn_table_3 as figure
-
-    request.one_process()
-    with _progress("toscn-table-3") as advance:
-        found = figure.entries("auto", advance)
-    title = f"TOSCN Table III: A = a1 eta^a2 + a3 at {figure.FITTED_SNR_DB:g} dB (standard errors)"
-    table = Table(title=title, header_style="bold")
-    for name in ("task", "importance", "a1", "a2", "a3", "MSE", "images"):
-        table.add_column(name, justify="left" if name in ("task", "importance") else "right")
-    for entry in found:
-        k, f = entry.knowledge, entry.fit
-        cells = [f"{a:.3f} ({d:.3f})" for a, d in zip(f.alpha, f.deviation)]
-        if not f.determined:
-            cells = ["flat", "no knee", cells[2]]
-        table.add_row(k.task, k.mode, *cells, f"{f.mse:.1e}", str(k.trials))
-        if k.mode == figure.MODES[-1]:
-            *alpha, mse = figure.PAPER[k.task]
-            table.add_row(k.task, "paper", *(f"{a:.3f}" for a in alpha), f"{mse:.1e}", "", style="dim")
-            table.add_section()
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(table)
-    for source in dict.fromkeys(entry.source for entry in found):
-        console.print(source, markup=False)
-    figure.write_csv(found, request.out / "toscn-table-3.csv")
-    console.print(f"counts: {request.out}/toscn-table-3.csv")
-
-
 def _phy_ber(request: Request) -> None:
     from netsim.figures import phy_ber as figure
 
@@ -109,5 +81,5 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "phy-ber": _phy_ber,
     "toscn-5": "netsim.commands.figure_toscn_5",
     "toscn-policies": _toscn_policies,
-    "toscn-table-3": _toscn_table_3,
+    "toscn-table-3": "netsim.commands.figure_toscn_table_3",
 }

@@ -66,9 +66,21 @@ class Semantics(Checked):
         source="TOSCN Table I: 0.6-0.8, toscn E10",
         rule=between(0.0, 1.0),
     )
+    bkb: str = parameter(
+        "paper",
+        meaning="background knowledge base: paper (`curves`), measured (fits to our codec at 14 dB)",
+        source="docs/papers/toscn.md, Table III",
+        rule=one_of("paper", "measured"),
+    )
+    accuracy: str = parameter(
+        "constant",
+        meaning="worth of a packet at level paper: constant (the curve), snr (measured table A(eta, SNR))",
+        source="toscn E23",
+        rule=one_of("constant", "snr"),
+    )
     curves: tuple[Curve, ...] = parameter(
         _CURVES,
-        meaning="accuracy curve (21) of each task",
+        meaning="accuracy curve (21) of each task with bkb=paper",
         source="TOSCN Table III",
         rule=Rule(lambda v: len(v) == len(TASKS), f"must have {len(TASKS)} curves"),
     )
@@ -90,6 +102,10 @@ class Semantics(Checked):
         source="",
         rule=one_of("auto", "embedded", "data"),
     )
+
+    def check(self) -> None:
+        if self.accuracy == "snr" and self.bkb != "measured":
+            raise self.error("accuracy", "must be constant with bkb=paper, which knows no SNR")
 
 
 @dataclass(frozen=True)
@@ -181,6 +197,27 @@ class Action:
 Ratio = TypeVar("Ratio", float, np.ndarray)  # one compression ratio or an array of them
 
 
+def known_curves(semantics: Semantics) -> tuple[tuple[Curve, ...], float]:
+    """The accuracy curve of each task, and the compression up to which they are known.
+
+    Raises:
+        ParameterError: bkb=measured, and nothing was measured for this importance mode and classifier.
+    """
+    if semantics.bkb == "paper":
+        return semantics.curves, 1.0
+    from netsim.systems.toscn_knowledge import FITTED_SNR_DB, shipped
+
+    base, curves, known_up_to = shipped(), [], 1.0
+    for task in TASKS:
+        index = base.of(task, semantics.importance, semantics.classifier)
+        table = base.tables[index]
+        found = base.fits[index][table.snr_db.index(FITTED_SNR_DB)]
+        assert found is not None, "the file that ships has this fit (test)"
+        curves.append(Curve(*found.alpha))
+        known_up_to = min(known_up_to, table.compression[-1])
+    return tuple(curves), known_up_to
+
+
 class Model:
     """The paper's formulas on arrays: sizes, accuracy, floors. Planners and simulator use the same object.
 
@@ -194,12 +231,13 @@ class Model:
         self.num_maps = scenario.semantics.num_maps
         self.header_bits = header_bits
         self.min_accuracy = scenario.semantics.min_accuracy
+        curves, known_up_to = known_curves(scenario.semantics)
         self._a1, self._a2, self._a3 = (
-            np.array([getattr(curve, name) for curve in scenario.semantics.curves])
-            for name in ("a1", "a2", "a3")
+            np.array([getattr(curve, name) for curve in curves]) for name in ("a1", "a2", "a3")
         )
         grid = np.arange(self.num_maps) / self.num_maps
         allowed = self.accuracy(np.arange(len(TASKS))[:, None], grid) >= self.min_accuracy
+        allowed &= grid <= known_up_to
         # largest grid value from 0 on without a gap; -1 maps discarded would mean that even eta = 0 violates
         # the floor
         self.most_discarded = np.where(allowed.all(axis=1), self.num_maps, np.argmin(allowed, axis=1)) - 1

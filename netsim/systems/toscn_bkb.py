@@ -1,57 +1,23 @@
 """The background knowledge base of TOSCN: accuracy against compression and SNR, measured with the real codec.
 
 Every image of a bank goes through the bit-level link (scrambled, uncoded 16-QAM, AWGN) at every compression
-and SNR; counts are kept. Per SNR the paper's form (21) is fitted by Levenberg-Marquardt, as the paper does,
-with its covariance."""
+and SNR; counts are kept. What is made of them is in `netsim.systems.toscn_knowledge`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import curve_fit
 
 from netsim.semantics.bank import ImageBank
 from netsim.streams import Streams
+from netsim.systems.toscn_knowledge import Knowledge
 from phy.bursts import Bursts
 from phy.link import transmit_bit
 from phy.scrambling import scramble
 
 COMPRESSIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)
 SNRS_DB = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, np.inf)
-_START = (-0.7, 15.0, 0.9)
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """Counts of right decisions of one task: int64[SNR, compression] out of `trials` each."""
-
-    task: str
-    mode: str
-    snr_db: tuple[float, ...]
-    compression: tuple[float, ...]
-    correct: np.ndarray
-    trials: int
-
-    @property
-    def accuracy(self) -> np.ndarray:
-        """float64[SNR, compression]."""
-        return self.correct / self.trials
-
-
-@dataclass(frozen=True)
-class Fit:
-    """(21) fitted at one SNR: alpha_1..3, their standard errors, mean squared error over the grid."""
-
-    alpha: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-    mse: float
-
-    @property
-    def determined(self) -> bool:
-        """Whether the counts fix the exponent at all: a curve without a knee on the grid does not."""
-        return self.deviation[1] < self.alpha[1]
 
 
 def measure(
@@ -78,7 +44,8 @@ def measure(
                 decided = bank.predict(arrived, offset, items, kept)
                 correct[row, column] += int((decided == bank.labels).sum())
             advance()
-    return Knowledge(bank.task, bank.mode, snrs_db, compressions, correct, draws * len(items))
+    trials = draws * len(items)
+    return Knowledge(bank.task, bank.mode, snrs_db, compressions, correct, trials, bank.classifier)
 
 
 def _through(
@@ -107,21 +74,3 @@ def _through(
         slot=np.arange(count),
     )
     return transmit_bit(bursts).payload ^ mask
-
-
-def fit(compression: tuple[float, ...], accuracy: np.ndarray) -> Fit:
-    """Least-squares fit of a1 eta^a2 + a3 by Levenberg-Marquardt; accuracy float64[compression].
-
-    Raises:
-        RuntimeError: the iteration did not converge (scipy's message).
-    """
-    eta = np.asarray(compression)
-
-    def curve(x: np.ndarray, a1: float, a2: float, a3: float) -> np.ndarray:
-        return a1 * np.power(x, max(a2, 1e-6)) + a3
-
-    alpha, covariance = curve_fit(curve, eta, accuracy, p0=_START, method="lm", maxfev=20_000)
-    residual = accuracy - curve(eta, *alpha)
-    a1, a2, a3 = (float(a) for a in alpha)
-    d1, d2, d3 = (float(d) for d in np.sqrt(np.diag(covariance)))
-    return Fit((a1, a2, a3), (d1, d2, d3), float(np.mean(residual**2)))

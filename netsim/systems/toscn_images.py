@@ -47,7 +47,9 @@ class ImageTask:
         bank = self._banks[packet.task]
         return bank.encode(packet.item, packet.compression), bank.packet_bits(packet.compression)
 
-    def score(self, packets: list[Packet], blocks: list[Block], received: Received | None) -> None:
+    def score(
+        self, packets: list[Packet], blocks: list[Block], received: Received | None, snr_db: np.ndarray
+    ) -> None:
         assert received is not None, "image packets need a link that carries bits"
         lengths = np.array([len(block.payload) for block in blocks], dtype=np.int64)
         offset = np.cumsum(lengths) - lengths

@@ -151,7 +151,8 @@ class ToscnSystem:
         (22).
         """
         packets = [transmission.packet for transmission in sent]
-        self.task.score(packets, [transmission.block for transmission in sent], received)
+        snr_db = self.link.snr_db(grants, self.world)
+        self.task.score(packets, [transmission.block for transmission in sent], received, snr_db)
         objective = float(sum(packet.score for packet in packets))
         reward, violations = self.task.model.reward(self.task.of_ue, grants.compression, objective)
         return Outcome(objective, reward, violations)

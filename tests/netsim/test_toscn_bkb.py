@@ -8,7 +8,8 @@ import pytest
 from netsim.semantics.bank import load_bank
 from netsim.streams import Streams
 from netsim.systems.toscn import Curve
-from netsim.systems.toscn_bkb import COMPRESSIONS, fit, measure
+from netsim.systems.toscn_bkb import COMPRESSIONS, measure
+from netsim.systems.toscn_knowledge import fit
 
 
 def test_without_errors_it_is_the_accuracy_of_the_quantised_features():
