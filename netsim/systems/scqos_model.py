@@ -83,13 +83,14 @@ def subcarriers_of(ofdm: Ofdm, bandwidth_hz: np.ndarray) -> np.ndarray:
     total = np.rint(wanted.sum(axis=-1)).astype(np.int64)
     count = np.floor(wanted + 1e-9).astype(np.int64)
     rank = np.argsort(np.argsort(-(wanted - count), axis=-1, kind="stable"), axis=-1)
-    count += rank < np.expand_dims(total - count.sum(axis=-1), -1)
+    missing = np.asarray(total - count.sum(axis=-1))
+    count += rank < missing[..., None]
     # users without a subcarrier take one of the widest
     for _ in range(count.shape[-1]):
         poor = count < 1
         if not poor.any():
             break
-        short = poor.any(axis=-1)
+        short = np.asarray(poor.any(axis=-1))
         first, widest = poor.argmax(axis=-1)[..., None], count.argmax(axis=-1)[..., None]
         step = short[..., None].astype(np.int64)
         np.put_along_axis(count, first, np.take_along_axis(count, first, -1) + step, -1)
