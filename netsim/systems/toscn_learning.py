@@ -17,7 +17,7 @@ from phy.parameters import Checked, ParameterError
 if TYPE_CHECKING:
     from netsim.agents.learner import View
 
-PRESETS = ("tuned", "paper")
+PRESETS = ("tuned", "paper")  # the first is the default (specification toscn 4.3)
 SHIPPED = Path(__file__).resolve().parent.parent / "agents" / "weights"
 
 

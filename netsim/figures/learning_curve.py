@@ -1,0 +1,111 @@
+"""Learning curves: what an agent earned while it learned, over seeds, beside what it earns without noise."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netsim import stats
+from netsim.training import Result
+
+WINDOW = 50  # iterations in the moving mean of a drawn curve
+QUANTITIES = {
+    "reward": "reward per slot",
+    "packets": "packets per slot",
+    "accuracy": "accuracy per delivered packet",
+}
+
+
+def series(result: Result, quantity: str) -> np.ndarray:
+    """A quantity of each iteration, smoothed by a trailing mean: float64[iterations].
+
+    Accuracy is a ratio of two smoothed sums, NaN while nothing was delivered.
+    """
+    if quantity == "accuracy":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return _trailing(result.curve["objective"]) / _trailing(result.curve["packets"])
+    return _trailing(result.curve[quantity])
+
+
+def _trailing(values: np.ndarray) -> np.ndarray:
+    """Mean over the last WINDOW values, over fewer at the start."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - WINDOW, 0)
+    return (total[ends] - total[starts]) / (ends - starts)
+
+
+def noise_free(result: Result, quantity: str) -> float:
+    """The evaluation of a trained agent: reward, packets per slot or accuracy per packet."""
+    if quantity == "accuracy":
+        packets = result.evaluation["packets"].sum()
+        return float(result.evaluation["objective"].sum() / packets) if packets else float("nan")
+    return float(result.evaluation[quantity].mean())
+
+
+def over_seeds(values: Sequence[float]) -> stats.Interval:
+    """Student's interval over training seeds, of those that have a value."""
+    finite = [value for value in values if np.isfinite(value)]
+    return stats.mean_interval(finite) if finite else stats.Interval(np.nan, np.nan, np.nan, 0)
+
+
+def write_csv(results: Mapping[str, Sequence[Result]], path: Path) -> None:
+    """One row per scheme, seed and iteration, unsmoothed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("scheme", "seed", "iteration", "reward", "packets", "accuracy", "violations"))
+        for scheme, mine in results.items():
+            for result in mine:
+                c = result.curve
+                for i, (reward, packets, objective, violations) in enumerate(
+                    zip(c["reward"], c["packets"], c["objective"], c["violations"])
+                ):
+                    accuracy = f"{objective / packets:.5g}" if packets else ""
+                    row = (f"{reward:.5g}", f"{packets:.5g}", accuracy, f"{violations:.4g}")
+                    writer.writerow((scheme, result.about["seed"], i + 1, *row))
+
+
+def draw(
+    results: Mapping[str, Sequence[Result]],
+    quantity: str,
+    lines: Mapping[str, float],
+    title: str,
+    path: Path,
+) -> None:
+    """Curves of the schemes with bands from the lowest to the highest seed, marks at the right edge for the
+    noise-free evaluation (95 % over seeds), horizontal lines for policies that do not learn.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(8.2, 5.0), layout="constrained")
+    colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    last = max(len(result.curve["reward"]) for mine in results.values() for result in mine)
+    for k, (scheme, mine) in enumerate(results.items()):
+        curves = np.array([series(result, quantity) for result in mine])
+        x = np.arange(1, curves.shape[1] + 1)
+        colour = colours[k % len(colours)]
+        with np.errstate(invalid="ignore"):
+            panel.plot(x, np.nanmean(curves, axis=0), color=colour, label=scheme, linewidth=1.6)
+            panel.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.18, lw=0)
+        found = over_seeds([noise_free(result, quantity) for result in mine])
+        spread = None if np.isnan(found.low) else [[found.mean - found.low], [found.high - found.mean]]
+        place = last * (1.03 + 0.02 * k)
+        panel.errorbar(place, found.mean, yerr=spread, fmt="D", markersize=5, capsize=3, color=colour)
+    for k, (name, value) in enumerate(lines.items()):
+        style = ("--", ":", "-.")[k % 3]
+        panel.axhline(value, color="black", linestyle=style, linewidth=1.2, label=f"{name} (no learning)")
+    panel.set(
+        xlabel=f"iteration (episode of 10 slots); trailing mean of {WINDOW}", ylabel=QUANTITIES[quantity]
+    )
+    panel.set_title(title, fontsize=10)
+    panel.grid(alpha=0.35)
+    panel.legend(fontsize=8, title="curve: with exploration; diamond: without", title_fontsize=8)
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    plt.close(figure)
