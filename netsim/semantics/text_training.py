@@ -1,0 +1,309 @@
+"""One training of the text codec: settings, batches, the merged recipe of Algorithms 1 to 3, checkpoints.
+
+The first `clean_steps` are Algorithm 1 (error-free, unquantised). Then p_th is set by the MSE rule and every
+sentence goes through SBQ with n drawn from 1, 2, 3 and independent bit errors (Algorithms 2 and 3 together,
+loss L_SE + lambda L_SN with the sent features detached in L_SN). p_th follows the features with memory 0.7
+and stays in the last `settled_steps`. Everything random in a block of steps comes from (seed, block): an
+interrupted training continues to the same result. The step size is level after a short rise and falls in the
+last `settled_steps`; until then `steps` may be raised and the training goes on as if it had been so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netsim.semantics import sbq_levels
+from netsim.semantics.progress import Progress
+from netsim.semantics.text_loss import PredictedLoss, SoftLink, StraightThrough
+from netsim.semantics.text_network import END, PAD, START, UNKNOWN, TextNetwork, TextShape
+from netsim.semantics.training import epoch_generator
+from phy.parameters import (
+    Checked,
+    ParameterError,
+    at_least_one,
+    non_negative,
+    one_of,
+    parameter,
+    positive,
+    probability,
+)
+
+
+@dataclass(frozen=True)
+class TextTraining(Checked):
+    """What decides the result of a training."""
+
+    steps: int = parameter(3200, meaning="gradient steps", rule=at_least_one)
+    clean_steps: int = parameter(
+        1600, meaning="first steps, without quantiser and errors (Alg. 1)", rule=non_negative
+    )
+    settled_steps: int = parameter(
+        640, meaning="last steps: step size falls, p_th stays", rule=at_least_one, source="4.4"
+    )
+    batch_tokens: int = parameter(640, meaning="tokens a step, padding included", rule=at_least_one)
+    clean_rate: float = parameter(1e-3, meaning="AdamW step size in Alg. 1", source="Fig. 4", rule=positive)
+    rate: float = parameter(4e-4, meaning="AdamW step size with the quantiser", source="E-09", rule=positive)
+    rise_steps: int = parameter(100, meaning="steps in which the step size rises", rule=non_negative)
+    weight_decay: float = parameter(5e-4, meaning="AdamW weight decay", source="Table I", rule=non_negative)
+    penalty: float = parameter(0.1, meaning="weight of L_SN", source="Table I, E-08", rule=non_negative)
+    error_free: float = parameter(0.5, meaning="share of sentences without bit errors", rule=probability)
+    word_drop: float = parameter(
+        0.0, meaning="share of the decoder's input words replaced by the unknown mark", rule=probability
+    )
+    swapped: float = parameter(
+        0.0, meaning="share of words replaced by random ones, in half of the sentences", rule=probability
+    )
+    span_share: float = parameter(
+        0.0, meaning="share of items that are stretches of longer sentences", rule=probability
+    )
+    per_sentence: bool = parameter(True, meaning="bits and error rate drawn per sentence, not per batch")
+    optimiser: str = parameter("adamw", meaning="optimiser of the matrices", rule=one_of("adamw", "muon"))
+    precision: str = parameter("bf16", meaning="arithmetic of the products", rule=one_of("bf16", "fp32"))
+    seed: int = parameter(0, meaning="seed of weights, order and errors", rule=non_negative)
+
+    def check(self) -> None:
+        if self.settled_steps + self.clean_steps > self.steps:
+            raise self.error(
+                "settled_steps", f"must leave clean_steps = {self.clean_steps} of steps = {self.steps}"
+            )
+
+
+BLOCK = 25  # steps between refreshes of p_th, and the unit of random numbers
+MEMORY = 0.7
+BETAS = (0.9, 0.98)
+CLIP_NORM = 1.0
+WEAKEST, STRONGEST = -3.5, -1.5  # log10 of the bit-error rates of a sentence with errors
+SWAP_POWER = 0.5  # random words are drawn with their frequency to this power
+
+
+class Batches:
+    """Token batches of similar length from whole sentences and, with a given share, from stretches."""
+
+    def __init__(
+        self, whole: np.ndarray, stretches: np.ndarray, training: TextTraining, vocabulary: int
+    ) -> None:
+        """`whole`, `stretches`: ids int[n, t] with end tokens, padded with 0."""
+        self.training = training
+        self.whole = whole.astype(np.int16)
+        self.lengths = (whole != PAD).sum(1)
+        words = stretches[stretches > END]  # rows one after another, end tokens dropped
+        self.words = words.astype(np.int16)
+        self.sizes = (stretches > END).sum(1)
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+        counts = np.bincount(self.whole[self.whole > UNKNOWN].astype(np.int64), minlength=vocabulary)
+        counts = counts + np.bincount(words[words > UNKNOWN], minlength=vocabulary)
+        weight = counts.astype(np.float64) ** SWAP_POWER
+        self.cumulative = np.cumsum(weight / weight.sum())
+
+    def block(self, number: int) -> list[np.ndarray]:
+        """The batches of steps [25 number, 25 number + 25): int64[items, longest] each."""
+        training = self.training
+        rng = epoch_generator(training.seed, "text", "block", number)
+        mean = float(self.lengths.mean())
+        count = int(1.1 * BLOCK * training.batch_tokens / mean) + 64
+        chosen = rng.integers(0, len(self.whole), count)
+        rows = self.whole[chosen].astype(np.int64)
+        lengths = self.lengths[chosen]
+        if training.span_share > 0:
+            self._stretch(rows, lengths, np.nonzero(rng.random(count) < training.span_share)[0], rng)
+        if training.swapped > 0:
+            swap = (rng.random(rows.shape) < training.swapped) & (rng.random((count, 1)) < 0.5) & (rows > END)
+            rows[swap] = np.searchsorted(self.cumulative, rng.random(int(swap.sum())))
+        order = np.argsort(lengths + rng.random(count) * 0.9, kind="stable")
+        batches, i = [], 0
+        while i < count:
+            longest = lengths[order[i]]
+            size = max(training.batch_tokens // int(longest), 1)
+            longest = lengths[order[min(i + size, count) - 1]]
+            batches.append(rows[order[i : i + size], :longest])
+            i += size
+        picked = rng.permutation(len(batches))
+        return [batches[picked[j % len(picked)]] for j in range(BLOCK)]
+
+    def _stretch(
+        self, rows: np.ndarray, lengths: np.ndarray, where: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        """Replace rows `where` by random stretches of the lengths that were drawn (or shorter)."""
+        share = np.cumsum(self.sizes) / self.sizes.sum()
+        source = np.minimum(np.searchsorted(share, rng.random(len(where))), len(self.sizes) - 1)
+        size = np.minimum(self.sizes[source], lengths[where] - 1)
+        begin = self.starts[source] + (rng.random(len(where)) * (self.sizes[source] - size + 1)).astype(
+            np.int64
+        )
+        rows[where] = PAD
+        column = np.arange(rows.shape[1])
+        index = np.minimum(begin[:, None] + column, len(self.words) - 1)
+        rows[where] = np.where(column < size[:, None], self.words[index], PAD)
+        rows[where, size] = END
+        lengths[where] = size + 1
+
+
+def optimisers(network: TextNetwork, training: TextTraining) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or Muon for the matrices of the layers and AdamW for the rest."""
+    named = list(network.named_parameters())
+    by_muon = [
+        p
+        for name, p in named
+        if training.optimiser == "muon" and p.ndim == 2 and not name.startswith(("tokens", "predictor"))
+    ]
+    chosen = {id(p) for p in by_muon}
+    rest = [p for _, p in named if id(p) not in chosen]
+    decay = training.weight_decay
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=1.0, betas=BETAS, weight_decay=decay, fused=True)
+    ]
+    if by_muon:
+        muon = torch.optim.Muon(by_muon, lr=1.0, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+        found.append(muon)
+    return found
+
+
+class TextTrainer:
+    """Weights, moments and p_th of one training; `run_block` advances it, `save`/`resume` keep it."""
+
+    def __init__(self, batches: Batches, shape: TextShape, training: TextTraining, data_hash: str) -> None:
+        self.batches, self.shape, self.training, self.data_hash = batches, shape, training, data_hash
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(epoch_generator(training.seed, "text", "weights").integers(2**62)))
+            self.network = TextNetwork(shape)
+        self.optimisers = optimisers(self.network, training)
+        self.link = SoftLink()
+        self.p_th = torch.ones(3)
+        self.step = 0
+
+    def step_size(self) -> float:
+        """Step size of the present step."""
+        t = self.training
+        level = t.clean_rate if self.step < t.clean_steps else t.rate
+        left = (t.steps - self.step) / t.settled_steps
+        return level * min(
+            1.0, (self.step + 1) / (t.rise_steps + 1), 0.5 - 0.5 * math.cos(math.pi * min(left, 1.0))
+        )
+
+    def run_block(self, progress: Progress | None = None) -> dict[str, float]:
+        """At most 25 steps, up to the next multiple of 25; returns mean losses a token and a feature."""
+        t = self.training
+        number = self.step // BLOCK
+        batches = self.batches.block(number)
+        rng = epoch_generator(t.seed, "text", "errors", number)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        sums = {"ce": 0.0, "feature_mse": 0.0}
+        features = []
+        for i in range(min(BLOCK, t.steps - self.step)):
+            if self.step == t.clean_steps and not (number == 0 and i == 0):
+                self._refresh(features, 0.0)
+            losses, sent = self._advance(torch.from_numpy(batches[i]), rng, generator)
+            features.append(sent)
+            for name, value in losses.items():
+                sums[name] += value
+            if progress is not None:
+                progress.advance(f"loss {sums['ce'] / (i + 1):.3f}")
+        if self.step < t.steps - t.settled_steps:
+            self._refresh(features, MEMORY if self.step > t.clean_steps + BLOCK else 0.0)
+        return {name: value / len(features) for name, value in sums.items()}
+
+    def _refresh(self, features: list[np.ndarray], memory: float) -> None:
+        values = np.concatenate([f.ravel() for f in features[-BLOCK:]])
+        found = [sbq_levels.threshold(values, "mse", "midpoint", n) for n in sbq_levels.BITS]
+        self.p_th = memory * self.p_th + (1.0 - memory) * torch.tensor(found)
+
+    def _advance(
+        self, tokens: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> tuple[dict[str, float], np.ndarray]:
+        t = self.training
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = self.step_size()
+        inputs = torch.cat([torch.full((len(tokens), 1), START), tokens[:, :-1]], 1)
+        if t.word_drop > 0:
+            dropped = torch.from_numpy(rng.random(inputs.shape) < t.word_drop) & (inputs > END)
+            inputs = inputs.masked_fill(dropped, UNKNOWN)
+        low = t.precision == "bf16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            sent = self.network.embed(tokens)
+            repaired, distance = self._over_link(sent, rng, generator)
+            decoded = self.network.decode(inputs, self.network.unpool(repaired))
+        valid = tokens != PAD
+        predictor = self.network.predictor
+        ce = PredictedLoss.apply(decoded[valid], predictor.weight, predictor.bias, tokens[valid], low)
+        ce = ce / valid.sum()
+        loss = ce + t.penalty * distance
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.step += 1
+        losses = {"ce": float(ce.detach()), "feature_mse": float(distance.detach()) / sent.shape[1]}
+        return losses, sent.detach().numpy()
+
+    def _over_link(
+        self, sent: Tensor, rng: np.random.Generator, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Features at the decoder and L_SN (sum over features, mean over sentences)."""
+        t = self.training
+        if self.step < t.clean_steps:
+            return sent, torch.zeros(())
+        draws = len(sent) if t.per_sentence else 1
+        bits = torch.from_numpy(rng.integers(1, 4, draws)).expand(len(sent))
+        rate = 10.0 ** rng.uniform(WEAKEST, STRONGEST, draws)
+        rate[rng.random(draws) < t.error_free] = 0.0
+        rates = torch.from_numpy(rate.astype(np.float32)).expand(len(sent))
+        received = self.link.received(sent.detach(), bits, self.p_th, rates, generator)
+        clip = torch.tensor([sbq_levels.clip_of(n) for n in sbq_levels.BITS]) * self.p_th
+        passed = StraightThrough.apply(sent, received, clip[bits - 1][:, None])
+        repaired = self.network.compensate(passed, bits)
+        alone = self.network.compensate(received, bits)  # L_SN trains the compensator only
+        return repaired, (sent.detach() - alone).square().sum(1).mean()
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree before a checkpoint may be continued (`steps` may grow while the rate is level)."""
+        settings = {k: v for k, v in asdict(self.training).items() if k != "steps"}
+        return {"training": settings, "shape": asdict(self.shape), "data": self.data_hash}
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; whole or not at all."""
+        temporary = path.with_name(path.name + ".part")
+        state = {
+            "identity": json.dumps(self.identity(), sort_keys=True),
+            "steps": self.training.steps,
+            "step": self.step,
+            "p_th": self.p_th,
+            "network": self.network.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+        }
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint of the same training on the same data, or say in one line why not."""
+        try:
+            state = torch.load(path, weights_only=True)
+            found = state["identity"]
+        except Exception as cause:
+            reason = str(cause).splitlines()[0]
+            raise ParameterError(
+                f"{path}: cannot be continued ({reason}): must be a checkpoint of this command"
+            ) from None
+        if found != json.dumps(self.identity(), sort_keys=True):
+            raise ParameterError(
+                f"{path}: made with other data or settings: remove it or choose another --out"
+            )
+        level_until = min(state["steps"], self.training.steps) - self.training.settled_steps
+        if state["steps"] != self.training.steps and state["step"] > level_until:
+            raise ParameterError(
+                f"{path}: step {state['step']} of {state['steps']}: steps can no longer change"
+            )
+        self.network.load_state_dict(state["network"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"]):
+            optimiser.load_state_dict(kept)
+        self.p_th, self.step = state["p_th"], int(state["step"])
