@@ -20,6 +20,7 @@ EPILOG = """commands:
   python -m netsim figure NAME            one published table or figure, with its data as CSV
   python -m netsim train SCENARIO         trains an agent; weights, learning curve, evaluation
   python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
+  python -m netsim fidelity SCENARIO      how far are the formulas from the bits: gaps, ranking, a page
 
 examples:
   python -m netsim scenarios/toscn.py
@@ -162,10 +163,24 @@ def _sweep(arguments: Sequence[str]) -> int:
     return study_options.sweep(arguments)
 
 
+def _fidelity(arguments: Sequence[str]) -> int:
+    from netsim.commands import study_options
+
+    return study_options.fidelity(arguments)
+
+
 def _train(arguments: Sequence[str]) -> int:
     from netsim.commands import train
 
     return train.command(arguments)
 
 
-COMMANDS = {"run": _run, "train": _train, "show": _show, "trace": _trace, "figure": _figure, "sweep": _sweep}
+COMMANDS = {
+    "run": _run,
+    "train": _train,
+    "show": _show,
+    "trace": _trace,
+    "figure": _figure,
+    "sweep": _sweep,
+    "fidelity": _fidelity,
+}

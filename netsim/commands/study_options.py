@@ -87,3 +87,90 @@ def sweep(arguments: Sequence[str]) -> int:
             kpi=options.kpi,
         )
     )
+
+
+def fidelity(arguments: Sequence[str]) -> int:
+    """`fidelity SCENARIO --levels paper,table,bit --runs N`"""
+    parser = Parser(
+        prog="python -m netsim fidelity",
+        description="How far are the formulas from the bits? Compares levels over the same worlds and writes "
+        "a page, a JSON and CSVs.",
+    )
+    scenario_options(parser)
+    parser.add_argument(
+        "--levels",
+        default="paper,table,bit",
+        metavar="L1,L2,...",
+        help="levels, the reference first (default paper,table,bit)",
+    )
+    parser.add_argument("--policies", metavar="P1,P2,...", help="default: those that the system declares")
+    parser.add_argument(
+        "--margin", metavar="SHARE", help="margin of equivalence as a share of the reference, e.g. 2%%"
+    )
+    parser.add_argument(
+        "--precision", metavar="WIDTH", help="add runs until half widths are below this, e.g. 1%% of the mean"
+    )
+    parser.add_argument("--most-runs", type=int, default=200, metavar="N", help="where --precision gives up")
+    parser.add_argument(
+        "--mechanisms",
+        metavar="M1,M2,...",
+        help="what to attribute the gap to (default: all that the system declares; none: no attribution)",
+    )
+    parser.add_argument("--attribute", metavar="POLICY", help="policy whose gap is attributed (the first)")
+    parser.add_argument(
+        "--orders", type=int, metavar="N", help="sample N orders a world instead of all subsets (0: all)"
+    )
+    _campaign_options(parser)
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="where the files go (default OUT/<scenario>/fidelity)"
+    )
+    options = parser.parse_args(arguments)
+    _check_counts(options)
+    scenario = resolved(options)
+    from netsim.commands import fidelity as command
+    from netsim.studies.declaration import study_of
+    from netsim.studies.fidelity import Design
+    from netsim.studies.page import command_line
+    from netsim.studies.precision import parse_precision
+
+    study = study_of(scenario)
+    policies = _names(options.policies) if options.policies else tuple(study.policies)
+    mechanisms = study.chosen(_names(options.mechanisms or "")) if options.mechanisms != "none" else ()
+    if options.orders is not None and options.orders < 0:
+        raise ParameterError(f"--orders {options.orders}: must be >= 0")
+    design = Design(
+        scenario=scenario,
+        study=study,
+        levels=_names(options.levels),
+        policies=policies,
+        runs=options.runs,
+        margin=_share(options.margin) if options.margin else study.margin,
+        precision=parse_precision(options.precision) if options.precision else None,
+        most_runs=options.most_runs,
+    )
+    return command.main(
+        command.Request(
+            design=design,
+            mechanisms=mechanisms,
+            attributed=options.attribute or policies[0],
+            orders=options.orders,
+            jobs=options.jobs,
+            scheduler=options.scheduler,
+            out=options.out,
+            any_version=options.any_version,
+            report=options.report or options.out / scenario.name / "fidelity",
+            command=command_line(["fidelity", *arguments]),
+        )
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _share(text: str) -> float:
+    """`2%` or `0.02`."""
+    try:
+        return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        raise ParameterError(f"--margin {text}: must be a share, e.g. 2%") from None

@@ -1,13 +1,15 @@
-"""Where a gap comes from: mechanisms are switched from formula to reality one after another, in all orders.
+"""Where a gap comes from: mechanisms are switched from formula to reality one by one, in all orders.
 
-The game is played world by world, so every part has an interval, and the parts of a world add up to the gap of
-that world. With few mechanisms all subsets are run (exact); with many, some random orders a world (sampled).
+The game is played world by world, so every part has an interval, and the parts of a world add up to the gap
+of that world. With few mechanisms all subsets are run (exact); with many, some random orders a world
+(sampled).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -71,7 +73,8 @@ class Game:
 
     def wanted(self, runs: Sequence[int]) -> list[Wanted]:
         """All variants and runs that the game needs."""
-        count, found = len(self.mechanisms), {}
+        count = len(self.mechanisms)
+        found: dict[Wanted, None] = {}
         for run in runs:
             if self.exact:
                 subsets = shapley.subsets(count)
@@ -127,20 +130,20 @@ def play(game: Game, outcome: Outcome, runs: Sequence[int]) -> Attribution:
             cache[key] = values.figure_of_file(path, variant.scenario, game.study.kpi).value
         return cache[key]
 
-    complete = {run: True for run in runs}
+    complete = dict.fromkeys(runs, True)
     wanted = game.wanted(runs)
     for variant, run in wanted:
         complete[run] &= (variant, run) in outcome.files
     worlds = [run for run in runs if complete[run]]
     if len(worlds) < 2:
         raise ParameterError(f"{game.title}: {len(worlds)} worlds are complete: must be 2 or more")
-    parts = []
+    parts: list[Sequence[float]] = []
     for run in worlds:
         if game.exact:
             table = {subset: figure(subset, run) for subset in shapley.subsets(count)}
             parts.append(shapley.exact(count, table))
         else:
-            parts.append(shapley.sampled(count, game.sample(run), lambda s, run=run: figure(s, run)))
+            parts.append(shapley.sampled(count, game.sample(run), partial(figure, run=run)).tolist())
     nothing, everything = frozenset[int](), frozenset(range(count))
     formula = np.array([figure(nothing, run) for run in worlds])
     real = np.array([figure(everything, run) for run in worlds])

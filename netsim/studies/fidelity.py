@@ -124,16 +124,15 @@ def gather(design: Design, outcome: Outcome, runs: Sequence[int]) -> Data:
                 if value.ue == "all":
                     by_kpi.setdefault(value.kpi, []).append(value)
                     units[value.kpi] = value.unit
-        figures[point] = {kpi: values.per_world(v) for kpi, v in by_kpi.items() if _everywhere(v)}
+        figures[point] = {
+            kpi: values.per_world(found)
+            for kpi, found in by_kpi.items()
+            if sum(value.denominator for value in found) > 0
+        }
         if design.study.kpi not in figures[point]:
             raise ParameterError(f"figure '{design.study.kpi}': has no value at {variant.text}")
     lost = [run for run in runs if run not in worlds]
     return Data(design, worlds, figures, units, lost)
-
-
-def _everywhere(found: Sequence[values.Value]) -> bool:
-    """Whether the figure has a value in the whole and, being no ratio of sums, in every run."""
-    return sum(v.denominator for v in found) > 0 and all(v.denominator >= 0 for v in found)
 
 
 def generator(name: str) -> np.random.Generator:
@@ -266,9 +265,9 @@ def _regret_row(about: Row, data: Data, reference: np.ndarray, level: str, plann
     }
 
 
-def wide_enough(data: Data, wanted: Precision) -> tuple[bool, np.ndarray, float]:
-    """Whether the deciding figure's gaps are all as narrow as wanted; and the values and the reference mean
-    of the widest of them relative to its target.
+def widest(data: Data, wanted: Precision) -> tuple[np.ndarray, float]:
+    """The deciding figure's gap that is furthest from the wanted precision, [worlds], and its reference mean:
+    if this one is narrow enough, all are.
     """
     worst, chosen, reference_mean = -1.0, np.zeros(0), 1.0
     design = data.design
@@ -279,12 +278,11 @@ def wide_enough(data: Data, wanted: Precision) -> tuple[bool, np.ndarray, float]
             for planned in (design.reference, level):
                 difference = data.kpi(Point(policy, planned, level)) - before
                 interval = mean_interval(difference)
-                half = (interval.high - interval.low) / 2
-                target = wanted.target(mean)
+                half, target = (interval.high - interval.low) / 2, wanted.target(mean)
                 ratio = half / target if target else (math.inf if half else 0.0)
                 if ratio > worst:
                     worst, chosen, reference_mean = ratio, difference, mean
-    return worst <= 1.0, chosen, reference_mean
+    return chosen, reference_mean
 
 
 def by_point(rows: Sequence[Mapping[str, Any]], **wanted: Any) -> list[Row]:
