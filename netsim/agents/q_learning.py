@@ -75,7 +75,7 @@ class Network(Protocol):
     batch: int
 
     def values(self, weights: Weights, history: np.ndarray) -> np.ndarray:
-        """Q of every action after the last `window` observations float32[r, window, inputs]; float32[r, A]."""
+        """Q of every action, float32[r, A], after the last observations float32[r, window, inputs]."""
 
     def gradient(self, weights: Weights, windows: Windows, discount: float, out: Weights) -> np.ndarray:
         """Gradient of the mean squared TD error into `out`; weights[:, r] are online and target networks.
@@ -122,6 +122,8 @@ class Stations:
         self.updates = np.zeros(num_agents, np.int64)
         self.loss = np.full(num_agents, np.nan, np.float32)
         self.frozen = False
+        self._submitted: dict[int, tuple[int, np.ndarray]] = {}
+        self._taken: dict[int, int] = {}
 
     def push(
         self, agent: int, observation: np.ndarray, action: int, reward: float, next_observation: np.ndarray
@@ -135,7 +137,7 @@ class Stations:
     def learn(self) -> None:
         """One update of every station that has had a transition since its last one."""
         ready, self._due[:] = self._due.copy(), False
-        for m in np.flatnonzero(ready):
+        for m in np.flatnonzero(ready).tolist():
             enough = self.rings.num_windows(m, self.network.window) > 0
             ready[m] = enough and self.rings.added[m] >= self.settings.warm_up
         for rows in _runs(ready):
@@ -185,9 +187,30 @@ class Stations:
             chosen[rows] = values.argmax(axis=1)
         return np.where(actions < 0, chosen[agents], actions)
 
+    def submit(self, agent: int, observation: np.ndarray, slot: int) -> None:
+        """The observation a station acts on; computed with all others of the same instant at the first
+        `take`.
+        """
+        self._submitted[agent] = (slot, observation)
+
+    def take(self, agent: int) -> int:
+        """The action for the submitted observation."""
+        if agent in self._submitted:
+            for slot in sorted({slot for slot, _ in self._submitted.values()}):
+                agents = np.array(sorted(m for m, (s, _) in self._submitted.items() if s == slot))
+                observations = np.stack([self._submitted[m][1] for m in agents.tolist()])
+                self._taken.update(zip(agents.tolist(), self.act(agents, observations, slot).tolist()))
+            self._submitted.clear()
+        return self._taken.pop(agent)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The whole state, live: weights, optimiser, rings, histories, counters."""
-        state = {"weights": self.flat, "history": self._history, "updates": self.updates, "due": self._due}
+        state: dict[str, np.ndarray] = {
+            "weights": self.flat,
+            "history": self._history,
+            "updates": self.updates,
+            "due": self._due,
+        }
         state |= {f"optimiser.{name}": array for name, array in self._optimiser.arrays().items()}
         return state | {f"ring.{name}": array for name, array in self.rings.arrays().items()}
 

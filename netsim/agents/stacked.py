@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 _KERAS_EPSILON = 1e-7
+_SMALLEST_SQUARE = np.float32(1e-30)  # its root is nothing beside the epsilon
 _BETA_1, _BETA_2, _ADAM_EPSILON = 0.9, 0.999, 1e-8  # Kingma, Ba, "Adam", ICLR 2015, section 2
 
 Shapes = dict[str, tuple[int, ...]]
@@ -44,6 +45,22 @@ def initial_weights(shapes: Shapes, fan_in: dict[str, int], draws: np.random.Gen
     return np.concatenate(parts).astype(np.float32)
 
 
+class Workspace:
+    """Arrays that are used again: at these sizes the system takes freed ones back and page faults cost a
+    third of an update.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
+
+    def __call__(self, name: str, *shape: int) -> np.ndarray:
+        """The float32 array of that name and shape; its content is whatever the last user left."""
+        key = (name, shape)
+        if key not in self._arrays:
+            self._arrays[key] = np.empty(shape, np.float32)
+        return self._arrays[key]
+
+
 class RmsProp:
     """RMSprop as Keras does it: v <- 0.9 v + 0.1 g^2, w <- w - rate g / (sqrt(v) + 1e-7); the rate falls as
     rate / (1 + decay t) (specification green 5.5).
@@ -65,6 +82,8 @@ class RmsProp:
         np.multiply(gradient, gradient, out=scaled)
         scaled *= np.float32(0.1)
         square += scaled
+        # weights without gradient (dead units) would decay into denormal numbers, which are slow
+        np.maximum(square, _SMALLEST_SQUARE, out=square)
         np.sqrt(square, out=root)
         root += np.float32(_KERAS_EPSILON)
         gradient *= rate
