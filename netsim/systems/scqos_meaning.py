@@ -1,0 +1,150 @@
+"""What sentences are worth at each level of SC-QoS: by tables of similarity, or by every bit.
+
+`paper`: the mean similarity at (n, SNR), or a draw from the bank of measured ones; no bits. `table`, `bit`,
+`waveform`: features -> SBQ words -> 16-QAM -> words -> compensator -> decoder -> metric, where the levels
+differ in how the bits fall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL, mapping_of
+from netsim.semantics.similarity import load_metric
+from netsim.semantics.text_codec import TextCodec
+from netsim.streams import Streams
+from netsim.systems.scqos import Scqos
+from netsim.systems.scqos_bank import Bank, interpolated, moments
+from phy.bursts import Bursts, Received
+from phy.link import transmit_bit
+from phy.table import transmit_table
+from phy.units import linear_to_db
+from phy.waveform import transmit_waveform
+
+_NO_PAYLOAD = np.empty(0, np.uint8)
+
+
+class TabledMeaning:
+    """Level `paper`: the similarity of a sentence is looked up at (n, SNR), or drawn from the bank."""
+
+    carries_bits = False
+
+    def __init__(self, scenario: Scqos, bank: Bank, streams: Streams) -> None:
+        self._bank, self._streams = bank, streams
+        self._mean = moments(bank, scenario.utility.min_similarity, by_sentence=False).mean
+        self._drawn = scenario.semantics.surrogate == "bank"
+        self.num_items = bank.num_items
+        kind = "draws from the bank" if self._drawn else "mean similarity over sentences at (n, SNR)"
+        self.sources: Sequence[str] = [f"formulas: {kind}; {described(bank)}"]
+
+    def features(self, item: np.ndarray) -> np.ndarray:
+        return self._bank.embedding[item]
+
+    def payload(self, item: int, bits: int) -> np.ndarray:
+        return _NO_PAYLOAD
+
+    def transmit(
+        self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
+        snr: np.ndarray, subcarriers: np.ndarray,
+    ) -> None:  # fmt: skip
+        return None
+
+    def similarity(
+        self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
+        received: Received | None,
+    ) -> np.ndarray:  # fmt: skip
+        snr_db = linear_to_db(np.maximum(snr, 1e-12))
+        if self._drawn:
+            uniform = np.stack([self._streams.at(f"similarity/ue{u}", slot).random(2) for u in ue], axis=1)
+            return self._bank.draw(item, bits, snr_db, uniform)
+        return interpolated(self._mean, self._bank.grid_db, snr_db)[bits - 1, np.arange(len(bits))]
+
+
+class ChainMeaning:
+    """Levels with bits: the words that arrive, wrong ones included, are all that the receiver has."""
+
+    carries_bits = True
+
+    def __init__(self, scenario: Scqos, bank: Bank, codec: TextCodec, streams: Streams) -> None:
+        self._level, self._ofdm = scenario.phy, scenario.ofdm
+        self._bank, self._codec = bank, codec
+        self._compensated = scenario.semantics.compensator
+        self._metric = load_metric(scenario.semantics.metric)
+        num_features = scenario.utility.num_features
+        choices = range(1, scenario.utility.max_bits + 1)
+        self._quantisers = {n: codec.quantizer(n, scenario.semantics.quantiser) for n in choices}
+        self._mappings = {n: mapping_of(num_features, n) for n in choices}
+        self._keys = np.array(
+            [streams.kernel_key(f"noise/ue{u}") for u in range(scenario.downlink.num_ues)], dtype=np.uint64
+        )
+        self._payloads: dict[tuple[int, int], np.ndarray] = {}
+        self.num_items = bank.num_items
+        self.sources: Sequence[str] = [
+            f"text codec {codec.name} ({codec.sha256[:12]}), similarity {self._metric.name} "
+            f"({self._metric.version}); {described(bank)}"
+        ]
+
+    def features(self, item: np.ndarray) -> np.ndarray:
+        return self._bank.embedding[item]
+
+    def payload(self, item: int, bits: int) -> np.ndarray:
+        """Words of a sentence as the bits of its 16-QAM symbols; the same every time it is sent."""
+        key = (item, bits)
+        if key not in self._payloads:
+            words = self._quantisers[bits].encode(self._bank.embedding[item : item + 1])
+            self._payloads[key] = self._mappings[bits].pack(words)[0]
+        return self._payloads[key]
+
+    def transmit(
+        self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
+        snr: np.ndarray, subcarriers: np.ndarray,
+    ) -> Received:  # fmt: skip
+        """With matched beams and a channel that is flat over a sentence, what is left is one real gain: the
+        SNR. Users lie on their own subcarriers, so nobody disturbs anybody (E-14).
+        """
+        num = len(ue)
+        lengths = np.array([len(payload) for payload in payloads], dtype=np.int64)
+        bursts = Bursts(
+            payload=np.concatenate([*payloads, _NO_PAYLOAD]),
+            offset=np.cumsum(lengths) - lengths,
+            num_bits=num_bits,
+            bits_per_symbol=np.full(num, BITS_PER_SYMBOL, np.int64),
+            h=np.ones((num, 1, 1), np.complex64),
+            es=snr,
+            n0=1.0,
+            first_symbol=np.zeros(num, np.int64),
+            key=self._keys[ue],
+            slot=np.full(num, slot, np.int64),
+        )
+        if self._level == "waveform":
+            taps = np.ones((num, 1, 1), np.complex128)
+            return transmit_waveform(bursts, self._ofdm, taps, subcarriers)
+        if self._level == "table":
+            from netsim.link_ofdm import measured_table
+
+            return transmit_table(bursts, measured_table(BITS_PER_SYMBOL))
+        return transmit_bit(bursts)
+
+    def similarity(
+        self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
+        received: Received | None,
+    ) -> np.ndarray:  # fmt: skip
+        assert received is not None, "sentences need a link that carries bits"
+        sizes = [self._mappings[int(n)].num_bytes for n in bits]
+        parts = np.split(received.payload, np.cumsum(sizes)[:-1])
+        features = np.empty((len(item), self._bank.embedding.shape[1]), np.float32)
+        for row, (part, n) in enumerate(zip(parts, bits.tolist())):
+            words = self._mappings[n].unpack(part[None, :])
+            features[row] = self._quantisers[n].decode(words)[0]
+        sentences = self._codec.decode(features, bits if self._compensated else None)
+        return self._metric.sim([self._bank.sentences[i] for i in item], sentences)
+
+
+def described(bank: Bank) -> str:
+    """The bank in a line: how many sentences, of what, and the floor of its metric."""
+    about = bank.about
+    origin = about.get("corpus", "made-up sentences")
+    floor = f", floor of {about['metric']} {about['floor']:.2f}" if "floor" in about else ""
+    return f"{bank.num_items} sentences ({origin}){floor}"
