@@ -1,6 +1,6 @@
 """The link at its levels of fidelity: how many packets a grant carries, and which of their bits arrive wrong.
 
-`paper`     Shannon rate, TOSCN (13); no bits
+`paper`     rate by formula (Shannon, TOSCN (13), or capped or measured goodput); no bits
 `table`     OFDM resource elements and real bits; errors drawn from a table measured with the bit-level link
 `bit`       real bits through Gray QAM, per-subcarrier channel, noise, MRC, one-tap equaliser, hard decisions
 `waveform`  as `bit` on samples: IFFT, prefix, tapped delay line, noise, FFT
@@ -17,9 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from netsim.engine import SECOND_NS
+from netsim.link_rates import CappedRate, MeasuredRate, RateLaw, ShannonRate
 from netsim.world import World
 from phy.bursts import Received
-from phy.parameters import Checked, finite, one_of, parameter, positive
+from phy.parameters import Checked, between, finite, one_of, parameter, positive
 
 LEVELS = ("paper", "table", "bit", "waveform")
 FLOOR_GUARD = 1e-9  # toscn (M5), (M7): a quotient this close below an integer counts as the integer
@@ -71,6 +72,32 @@ class Radio(Checked):
     )
     power_step_w: float = parameter(
         1e-6, meaning="granularity of a power grant", unit="W", source="toscn E6", rule=positive
+    )
+    rate: str = parameter(
+        "shannon",
+        meaning="rate law of level paper: shannon (13), capped (rate_* below), measured (goodput of bits)",
+        source="docs/papers/toscn.md, rate gap",
+        rule=one_of("shannon", "capped", "measured"),
+    )
+    rate_efficiency: float = parameter(
+        0.8,
+        meaning="capped and measured: share of time and band that carries data (prefix and pilots cost it)",
+        source="phy.ofdm: 14,000 symbols/s of 15 kHz, 12 of 14 with data",
+        rule=between(0.0, 1.0),
+    )
+    rate_cap_bits: float = parameter(
+        3.99,
+        meaning="capped: most bits of a symbol",
+        unit="bit",
+        source="python -m netsim figure toscn-rate-gap",
+        rule=positive,
+    )
+    rate_gap_db: float = parameter(
+        -5.05,
+        meaning="capped: SNR gap to Shannon below the cap; negative: worth survives bit errors",
+        unit="dB",
+        source="python -m netsim figure toscn-rate-gap",
+        rule=finite,
     )
 
     @property
@@ -144,8 +171,22 @@ def grant_snr_db(power_w: np.ndarray, occupied_hz: np.ndarray, gain: np.ndarray,
         return 10.0 * np.log10(snr)
 
 
+def rate_law(radio: Radio) -> RateLaw:
+    """The law that `radio.rate` names."""
+    if radio.rate == "shannon":
+        return ShannonRate()
+    if radio.rate == "capped":
+        return CappedRate(radio.rate_efficiency, radio.rate_cap_bits, radio.rate_gap_db)
+    from netsim.systems.toscn_goodput import measured_bits
+
+    snr_db, bits = measured_bits()
+    return MeasuredRate(snr_db, radio.rate_efficiency * bits)
+
+
 class PaperLink:
-    """TOSCN (13): R = B log2(1 + P h / (N0 B)); a packet is delivered whole or not at all (19)."""
+    """TOSCN (13): R = B log2(1 + P h / (N0 B)), or another law of the SNR in place of the logarithm; a packet
+    is delivered whole or not at all (19).
+    """
 
     level = "paper"
     carries_bits = False
@@ -153,13 +194,14 @@ class PaperLink:
 
     def __init__(self, radio: Radio) -> None:
         self.radio = radio
+        self.law = rate_law(radio)
 
     def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
         step = self.radio.bandwidth_step_hz
         return np.floor(bandwidth_hz / step + FLOOR_GUARD) * step
 
     def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
-        return np.log2(1.0 + self.radio.power_w * gain / (self.radio.n0 * self.radio.bandwidth_hz))
+        return self.law.efficiency(self.radio.power_w * gain / (self.radio.n0 * self.radio.bandwidth_hz))
 
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
@@ -167,12 +209,8 @@ class PaperLink:
         occupied = np.where(
             bandwidth_hz > 0.0, bandwidth_hz, 1.0
         )  # 0 Hz carries 0 bits, without a division by zero
-        return (
-            duration_ns
-            / SECOND_NS
-            * bandwidth_hz
-            * np.log2(1.0 + power_w * gain / (self.radio.n0 * occupied))
-        )
+        efficiency = self.law.efficiency(power_w * gain / (self.radio.n0 * occupied))
+        return duration_ns / SECOND_NS * bandwidth_hz * efficiency
 
     def symbols(self, num_bits: float) -> int:
         return 0
@@ -182,7 +220,7 @@ class PaperLink:
     ) -> list[int]:
         if bandwidth_hz <= 0.0 or power_w <= 0.0:
             return []
-        rate = bandwidth_hz * math.log2(1.0 + power_w * gain / (self.radio.n0 * bandwidth_hz))
+        rate = bandwidth_hz * self.law.efficiency_at(power_w * gain / (self.radio.n0 * bandwidth_hz))
         count = min(math.floor(budget_ns / SECOND_NS * rate / num_bits + FLOOR_GUARD), most)
         packet_ns = num_bits / rate * SECOND_NS if count else 0.0
         # from k * tau, never by accumulating; the guard may put the last one a hair behind the edge

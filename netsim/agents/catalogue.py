@@ -25,9 +25,9 @@ class Agent(Checked):
     )
     plan: str = parameter(
         "link",
-        meaning="rate law that a planner believes in: link (of the level it runs on), shannon (the paper's)",
+        meaning="rate law that a planner believes in: link (of the level it runs on), or one of radio.rate",
         source="docs/papers/toscn.md",
-        rule=one_of("link", "shannon"),
+        rule=one_of("link", "shannon", "capped", "measured"),
     )
     margin_ns: int = parameter(
         0,

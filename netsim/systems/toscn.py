@@ -152,6 +152,11 @@ class Toscn(Scenario):
         return build(self, streams)
 
     def check(self) -> None:
+        if self.semantics.accuracy == "snr" and self.radio.rate != "shannon":
+            raise self.semantics.error(
+                "accuracy",
+                f"must be constant with rate={self.radio.rate}, whose goodput counts damage already",
+            )
         if self.phy == "paper":
             return
         physical = self.semantics.num_maps * MAP_CELLS * self.semantics.feature_bits

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array
 
+from netsim.link import PaperLink
 from netsim.systems.toscn import Model
 
 _GRID_POINTS = 48
@@ -43,7 +44,7 @@ def oracle_bound(
     slots, ues = gain.shape
     grids, accuracies = zip(*(_task_grid(model, int(j)) for j in task))
     points, accuracy = _GRID_POINTS, np.stack(accuracies)  # [U, K]
-    efficiency = np.log2(1.0 + radio.power_w * gain / (radio.n0 * radio.bandwidth_hz))
+    efficiency = PaperLink(radio).spectral_efficiency(gain)
     carried = (
         scenario.slot_ns / 1e9 * efficiency * radio.bandwidth_hz * slack
     )  # [T, U] bits of the whole band

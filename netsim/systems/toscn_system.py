@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,13 +38,25 @@ def make_task(scenario: Toscn, streams: Streams) -> Task:
     return ImageTask(scenario, streams)
 
 
+def believed_link(scenario: Toscn, law: str) -> PaperLink:
+    """The link of a planner that believes in rate law `law`; where bits are carried, it knows that bandwidth
+    comes in whole subcarriers.
+    """
+    step = (
+        scenario.radio.bandwidth_step_hz if scenario.phy == "paper" else scenario.ofdm.subcarrier_spacing_hz
+    )
+    if law == "shannon":
+        step = scenario.radio.bandwidth_step_hz
+    return PaperLink(replace(scenario.radio, rate=law, bandwidth_step_hz=step))
+
+
 def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> Policy:
     """The policy named by `agent.name`; planners believe in the rate law that `agent.plan` names."""
     from netsim.agents.allocation import FixedCompression, JustEnough, RandomPolicy
     from netsim.agents.myopic import Myopic
 
     agent = scenario.agent
-    believed: Link = PaperLink(scenario.radio) if agent.plan == "shannon" else link
+    believed = link if agent.plan == "link" else believed_link(scenario, agent.plan)
     match agent.name:
         case "random":
             return RandomPolicy(model, streams)
