@@ -37,7 +37,8 @@ SEGMENT = 10  # iterations in a run
 _SEGMENTS_KEPT = 5  # segments between checkpoints
 EVALUATION_SEED = 123
 EVALUATION_EPISODES = 200
-AGENT_PRESETS = ("tuned", "paper")
+AGENT_PRESETS = ("tuned", "paper")  # of every agent; the first is the default
+MAIN_AGENT = "ddpg"  # the one whose decoding an environment takes
 CURVE = ("reward", "packets", "objective", "violations")
 _SYSTEMS = {"toscn": "netsim.systems.toscn_learning"}
 
@@ -106,7 +107,7 @@ def plan(
         raise ParameterError(
             f"--iterations {iterations}: must be a multiple of {SEGMENT}, at least {SEGMENT}"
         )
-    parameters, decoding = _system(scenario).settings(agent, preset)
+    parameters, decoding = system(scenario).settings(agent, preset)
     values: dict[str, Any] = {}
     for name, text in changes.items():
         try:
@@ -116,7 +117,7 @@ def plan(
     return Plan(scenario, agent, preset, params.override(parameters, values), decoding, iterations, seed)
 
 
-def _system(scenario: Scenario) -> ModuleType:
+def system(scenario: Scenario) -> ModuleType:
     """The module that says which learning agents a system has."""
     if scenario.name not in _SYSTEMS:
         raise ParameterError(
@@ -208,7 +209,7 @@ class _Training:
         self.scenario = _with(
             plan.scenario, {"seed": plan.seed, "slots": SEGMENT * plan.scenario.episode_slots + 1}
         )
-        self.view = _system(plan.scenario).view(plan.scenario, plan.decoding)
+        self.view = system(plan.scenario).view(plan.scenario, plan.decoding)
         self.algorithm, self.workers = _algorithm(plan, self.view.state_size, self.view.action_size)
         self.curve: dict[str, list[float]] = {name: [] for name in CURVE}
 

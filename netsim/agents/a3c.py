@@ -148,7 +148,7 @@ class Worker:
         draws: np.random.Generator,
     ) -> None:
         """Appends a transition; at the end of a rollout or an episode, one asynchronous update."""
-        self._rollout.append((state, action, reward / self.parameters.reward_divisor))
+        self._rollout.append((state, action, float(reward) / self.parameters.reward_divisor))
         if truncated or len(self._rollout) == self.parameters.rollout:
             gradients = self._gradients(next_state)
             self._rollout = []

@@ -1,0 +1,1 @@
+"""Scenarios as environments of other libraries, imported when wanted."""
