@@ -142,6 +142,13 @@ def mrt_beams(downlink: Downlink, h: np.ndarray, power_share: np.ndarray) -> np.
     return np.sqrt(downlink.power_w * power_share)[..., None] * mrt(h)
 
 
+def isotropic_beams(rng: np.random.Generator, downlink: Downlink, power_share: np.ndarray) -> np.ndarray:
+    """Beams of random direction in sqrt(W): complex128[..., u, m] from power_share[..., u]."""
+    f = complex_normal(rng, (*power_share.shape, downlink.num_tx_ant))
+    f *= np.sqrt(downlink.power_w * power_share)[..., None] / np.linalg.norm(f, axis=-1, keepdims=True)
+    return f
+
+
 def snr_of_beams(downlink: Downlink, h: np.ndarray, beams: np.ndarray) -> np.ndarray:
     """L_u |h^T f|^2 / noise, linear: float64[..., u] from h and beams (sqrt(W)) complex[..., u, m].
 
