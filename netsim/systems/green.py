@@ -7,8 +7,10 @@ docs/papers/green.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from netsim.agents.dqn import DqnParameters
+from netsim.agents.drqn import DrqnParameters
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.scenario import Scenario
 from netsim.streams import Streams
@@ -18,7 +20,8 @@ from netsim.systems.green_parameters import System as Parameters
 from netsim.traffic import Traffic
 from phy.parameters import Checked, at_least_one, between, non_negative, one_of, parameter, positive
 
-POLICIES = ("level1", "fixed", "greedy", "random", "silent")
+RULES = ("level1", "fixed", "greedy", "random", "silent")
+LEARNERS = ("drqn", "dqn", "dqn_woec")
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,18 @@ class Agent(Checked):
     name: str = parameter(
         "level1",
         meaning="policy of every station: level1 (lowest power, best k for the measured SINR), fixed, greedy "
-        "(full power, random k), random, silent",
+        "(full power, random k), random, silent; drqn, dqn, dqn_woec (reward without the energy term) learn",
         source="specification 6",
-        rule=one_of(*POLICIES),
+        rule=one_of(*RULES, *LEARNERS),
     )
+    learn_slots: int = parameter(
+        100_000,
+        meaning="slots in which a learner explores and learns; after them it is frozen",
+        source="specification 5.5",
+        rule=non_negative,
+    )
+    dqn: DqnParameters = parameter(factory=DqnParameters, meaning="settings of dqn and dqn_woec")
+    drqn: DrqnParameters = parameter(factory=DrqnParameters, meaning="settings of drqn")
     power_level: int = parameter(
         1, meaning="power level of the policies level1 and fixed", source="specification 6", rule=non_negative
     )
@@ -83,8 +94,9 @@ class Green(Scenario):
 
     @property
     def parameters(self) -> Parameters:
-        """The part that the formulas know."""
-        return Parameters(self.layout, self.power, self.codec, self.qoe, self.decision)
+        """The part that the formulas know; dqn_woec is paid without the energy term."""
+        decision = replace(self.decision, reward="qoe") if self.agent.name == "dqn_woec" else self.decision
+        return Parameters(self.layout, self.power, self.codec, self.qoe, decision)
 
     def build(self, streams: Streams) -> tuple[System, Sequence[Policy | DeferredPolicy]]:
         from netsim.systems.green_system import build

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netsim.agents.dqn import dqn
+from netsim.agents.drqn import drqn
 from netsim.agents.policy import DeferredPolicy, Policy, Transition
+from netsim.agents.q_learning import Stations
+from netsim.agents.stations import StationAgent
 from netsim.buffer import Buffer
 from netsim.link import Block, Grants
 from netsim.recorder import Recorder
 from netsim.streams import Streams
 from netsim.system import Node, Outcome, Transmission
-from netsim.systems.green import Green
+from netsim.systems.green import RULES, Green
 from netsim.systems.green_curves import accuracy_of
-from netsim.systems.green_model import Model, Observer, RequirementDraw, energy_efficiency
+from netsim.systems.green_model import Model, Observer, RequirementDraw, energy_efficiency, num_inputs
 from netsim.systems.green_world import GreenWorld
 from netsim.trace_schema import INDEX, REAL, Column, Table, extended
 from phy.bursts import Received
@@ -67,6 +71,7 @@ class GreenSystem:
         self.nodes = tuple(Node(f"cell{m}", f"station{m}") for m in range(self.num_ues))
         self.sources = ["formulas: semantic accuracy f_s(k, SINR) (M3), no sentences"]
         self._parameters = scenario.parameters
+        self._scale = scenario.decision.reward_scale
         self._world = GreenWorld(scenario.layout, streams)
         self._requirements = RequirementDraw(scenario.qoe, self.num_ues, streams)
 
@@ -76,7 +81,7 @@ class GreenSystem:
         """
         qoe, power_w = np.array(reports).T
         payoff = self.model.payoff(qoe, power_w)
-        return float(self.scenario.decision.reward_scale * payoff[0])
+        return float(self._scale * payoff[0])
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         drop = self._world.new_drop()
@@ -196,7 +201,59 @@ class StationPolicy:
         """A rule learns nothing."""
 
 
+class StationView:
+    """How a station looks to Q-learning: the scaled observation, one index for power level and k (5.2)."""
+
+    def __init__(self, num_levels_k: int) -> None:
+        self._num_k = num_levels_k
+
+    def state(self, observation: StationObservation) -> np.ndarray:
+        """float32[7 or 8]."""
+        return observation.vector
+
+    def action(self, index: int) -> StationAction:
+        """Power level and k of an index."""
+        level, below = divmod(index, self._num_k)
+        return StationAction(level, below + 1)
+
+    def index(self, action: StationAction) -> int:
+        """Index of power level and k."""
+        return action.level * self._num_k + action.k - 1
+
+
+def learners(scenario: Green, streams: Streams) -> Stations:
+    """The learners of all stations, their arithmetic stacked."""
+    m, inputs = scenario.layout.num_cells, num_inputs(scenario.decision)
+    num_actions = scenario.power.num_levels * scenario.codec.num_levels
+    if scenario.agent.name == "drqn":
+        return drqn(scenario.agent.drqn, m, inputs, num_actions, streams)
+    return dqn(scenario.agent.dqn, m, inputs, num_actions, streams)
+
+
+class FrozenAfter:
+    """A station's learner that stops exploring and learning with slot `learn_slots`."""
+
+    def __init__(self, agent: StationAgent, learn_slots: int) -> None:
+        self._agent, self._learn_slots = agent, learn_slots
+
+    def submit(self, observation: StationObservation) -> None:
+        if observation.slot >= self._learn_slots:
+            self._agent.stations.frozen = True
+        self._agent.submit(observation)
+
+    def take(self) -> StationAction:
+        return self._agent.take()
+
+    def learn(self, transition: Transition) -> None:
+        self._agent.learn(transition)
+
+
 def build(scenario: Green, streams: Streams) -> tuple[GreenSystem, list[Policy | DeferredPolicy]]:
     """The system and one policy for every station."""
     system = GreenSystem(scenario, streams)
-    return system, [StationPolicy(scenario, system, streams, m) for m in range(system.num_ues)]
+    cells = range(system.num_ues)
+    if scenario.agent.name in RULES:
+        return system, [StationPolicy(scenario, system, streams, m) for m in cells]
+    stations, view = learners(scenario, streams), StationView(scenario.codec.num_levels)
+    agents = [StationAgent(stations, m, view) for m in cells]
+    return system, [FrozenAfter(agent, scenario.agent.learn_slots) for agent in agents]
