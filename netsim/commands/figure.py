@@ -78,8 +78,10 @@ def _phy_ber(request: Request) -> None:
 
 # a function, or the module (imported when asked for) whose `main` takes the request
 FIGURES: dict[str, Callable[[Request], None] | str] = {
+    "green-interference": "netsim.commands.figure_green_interference",
     "phy-ber": _phy_ber,
     "toscn-5": "netsim.commands.figure_toscn_5",
+    "toscn-delays": "netsim.commands.figure_toscn_delays",
     "toscn-policies": _toscn_policies,
     "toscn-table-3": "netsim.commands.figure_toscn_table_3",
 }
