@@ -1,0 +1,88 @@
+"""Acceptance check 10 of the green specification: BER under real interference, the shift, what EE loses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from netsim.figures.green_interference import equivalent_db, formula_ser, measure, points, shift_of
+from netsim.figures.green_interference_ee import effects
+from netsim.streams import Streams
+from netsim.systems.green_interference import PROFILES, superpose
+from phy import theory
+from phy.philox import random_bytes
+
+# 10.5: BER of 400,000 symbols by SINR in dB: one interferer, two, six, geometric
+TABLE = {
+    -4: (0.4138, 0.3799, 0.3747, 0.3865),
+    0: (0.3309, 0.3001, 0.2909, 0.3045),
+    4: (0.1957, 0.1938, 0.1904, 0.1981),
+    6: (0.1701, 0.1487, 0.1441, 0.1521),
+    8: (0.1342, 0.1074, 0.1007, 0.1073),
+    10: (0.0539, 0.0631, 0.0602, 0.0625),
+    12: (0.0208, 0.0277, 0.0280, 0.0256),
+    14: (0.0, 0.0051, 0.0085, 0.0050),
+}
+
+
+@pytest.mark.parametrize("sinr_db", TABLE)
+def test_bit_error_rates_of_the_specification(sinr_db):
+    """Check 10: within 4 standard errors of the difference (the specification had 400,000 symbols)."""
+    symbols = 200_000
+    for name, printed in zip(("qam1", "qam2", "qam6", "geo"), TABLE[sinr_db]):
+        p = measure(name, float(sinr_db), symbols, Streams(5))
+        deviation = (p.ber_high - p.ber_low) / 2 / 1.96
+        if printed == 0.0:
+            assert p.ber == 0.0 and math.isinf(p.shift_db)
+        else:
+            assert p.ber == pytest.approx(printed, abs=4 * deviation * math.sqrt(1.5) + 5e-5)
+
+
+def test_gaussian_noise_is_the_formula():
+    """BER and SER of the profile without interferers, within their intervals at 99.9 %."""
+    for sinr_db in (0.0, 8.0, 14.0):
+        p = measure("awgn", sinr_db, 400_000, Streams(6))
+        widen = 3.29 / 1.96
+        assert abs(p.ber - p.formula_ber) < widen * (p.ber_high - p.ber_low) / 2
+        assert abs(p.ser - p.formula_ser) < widen * (p.ser_high - p.ser_low) / 2
+    assert formula_ser(np.array(1e-12)) == pytest.approx(15 / 16, abs=1e-6)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_payload_layout(profile):
+    """Without disturbance any number of bytes comes back as sent, over several calls, whatever the cells."""
+    for num_bytes in (1, 57, 20_011 * (len(PROFILES[profile]) + 1)):
+        sent = random_bytes(1, 0, num_bytes)
+        received = superpose(sent, 60.0, PROFILES[profile], 7, np.random.default_rng(0))
+        np.testing.assert_array_equal(received, sent)
+
+
+def test_shifts():
+    """The equivalent SNR inverts the formula; a shift function moves the table's argument."""
+    for snr_db in (-10.0, 0.0, 12.0):
+        assert equivalent_db(float(theory.ber_awgn(4, 10 ** (snr_db / 10)))) == pytest.approx(
+            snr_db, abs=1e-6
+        )
+    assert math.isinf(equivalent_db(0.0))
+    found = points(lambda done, total: None, 4000, (0.0, 6.0, 14.0))
+    shift = shift_of(found, "qam1")
+    at = {p.sinr_db: p.shift_db for p in found if p.interference == "qam1"}
+    assert shift(np.array([0.0, 6.0])).tolist() == pytest.approx([at[0.0], at[6.0]])
+    assert shift(np.array([14.0]))[0] == pytest.approx(6.0)  # error-free: the end of the table
+
+
+@pytest.mark.slow
+def test_what_energy_efficiency_loses():
+    """10.5: with one, two, six interferers and `geo` at M = 3 and 7, within the interval of a difference."""
+    found = points(lambda done, total: None, 100_000)
+    printed = {
+        3: {"qam1": 0.951 - 0.938, "qam2": 0.951 - 0.949, "qam6": 0.0, "geo": 0.951 - 0.947},
+        7: {"qam1": 0.912 - 0.886, "qam2": 0.912 - 0.907, "qam6": 0.912 - 0.910, "geo": 0.912 - 0.903},
+    }
+    for row in effects(found):
+        if row.interference in PROFILES and row.interference != "awgn":
+            half = (row.lost.high - row.lost.low) / 2 * math.sqrt(2)
+            expected = printed[row.num_cells][row.interference]
+            assert row.lost.mean == pytest.approx(expected, abs=half + 1.5e-3)  # differences of three digits
