@@ -80,10 +80,10 @@ class OfdmLink:
         symbols = self.symbols(num_bits)
         count = min(self.ofdm.num_data_symbols(budget_ns) * subcarriers // symbols, most)
         return [
-            min(self._data_symbols_ns(-(-k * symbols // subcarriers)), budget_ns) for k in range(1, count + 1)
+            min(self.data_symbols_ns(-(-k * symbols // subcarriers)), budget_ns) for k in range(1, count + 1)
         ]
 
-    def _data_symbols_ns(self, count: int) -> int:
+    def data_symbols_ns(self, count: int) -> int:
         """Time from the start of a grant to the end of its `count`-th data symbol, pilots in between
         included.
         """

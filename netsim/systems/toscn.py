@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from netsim.agents.catalogue import Agent
 from netsim.agents.policy import Policy
 from netsim.link import Grants, Link, Radio
+from netsim.link_partial import Partial
 from netsim.scenario import Scenario
 from netsim.streams import Streams
 from netsim.system import System
@@ -128,6 +129,9 @@ class Toscn(Scenario):
     ofdm: Ofdm = parameter(factory=Ofdm, meaning="OFDM numerology")
     semantics: Semantics = parameter(factory=Semantics, meaning="image codec")
     agent: Agent = parameter(factory=Agent, meaning="who allocates")
+    partial: Partial = parameter(
+        factory=Partial, meaning="mechanisms of the real link that level paper takes over (docs/fidelity.md)"
+    )
 
     @property
     def policy_name(self) -> str:
@@ -157,8 +161,10 @@ class Toscn(Scenario):
                 "accuracy",
                 f"must be constant with rate={self.radio.rate}, whose goodput counts damage already",
             )
-        if self.phy == "paper":
+        if self.phy == "paper" and self.partial.nothing:
             return
+        if self.phy != "paper" and not self.partial.nothing:
+            raise self.error("phy", "must be paper where mechanisms of the link are switched one by one")
         physical = self.semantics.num_maps * MAP_CELLS * self.semantics.feature_bits
         if self.semantics.packet_bits != physical:
             raise self.semantics.error(

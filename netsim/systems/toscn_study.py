@@ -22,18 +22,50 @@ study = Study(
     },
     mechanisms=(
         Mechanism(
+            "constellation",
+            "log2(1 + SNR) → four bits a symbol (16-QAM) at any SNR",
+            {"partial.constellation": True},
+        ),
+        Mechanism(
+            "overhead",
+            "all time carries data → prefix and pilots take a fifth of it",
+            {"partial.overhead": True},
+        ),
+        Mechanism(
+            "whole units",
+            "any bandwidth and time → whole subcarriers and OFDM symbols",
+            {"partial.whole_units": True},
+        ),
+        Mechanism(
+            "decoder",
+            "accuracy curve → real images and the classifier, packet headers included",
+            {"partial.decoder": True},
+        ),
+        Mechanism(
+            "bit errors",
+            "bits arrive as sent → bits pass the channel of level bit",
+            {"partial.bit_errors": True},
+            needs=("decoder",),
+        ),
+        Mechanism(
+            "channel estimation",
+            "perfect channel knowledge → LMMSE from the pilots",
+            {"radio.channel_knowledge": "lmmse"},
+            needs=("decoder", "bit errors"),
+        ),
+        Mechanism(
             "observation delay",
-            "queues and gains are 2 ms old when the agent sees them",
+            "queues and gains of this instant → 2 ms old",
             {"signalling.observation_delay_ns": 2_000_000},
         ),
         Mechanism(
             "inference delay",
-            "the agent thinks for 2 ms",
+            "decisions at once → after 2 ms",
             {"signalling.inference_ns": 2_000_000},
         ),
         Mechanism(
             "signalling loss",
-            "one message of a hundred is lost",
+            "every message arrives → one of a hundred is lost",
             {"signalling.loss": 0.01},
         ),
     ),

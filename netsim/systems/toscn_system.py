@@ -10,6 +10,7 @@ import numpy as np
 from netsim.agents.policy import Policy
 from netsim.buffer import Buffer
 from netsim.link import Block, Grants, Link, PaperLink
+from netsim.link_partial import PartialLink
 from netsim.recorder import Recorder
 from netsim.streams import Streams
 from netsim.system import Node, Outcome, Transmission
@@ -22,8 +23,10 @@ from phy.bursts import Received
 
 def make_link(scenario: Toscn, streams: Streams) -> Link:
     """The link at the scenario's level of fidelity."""
-    if scenario.phy == "paper":
+    if scenario.phy == "paper" and scenario.partial.nothing:
         return PaperLink(scenario.radio)
+    if scenario.phy == "paper":
+        return PartialLink(scenario, streams)
     from netsim.link_ofdm import OfdmLink  # brings numba, which level `paper` does without
 
     return OfdmLink(scenario, streams)
@@ -31,7 +34,7 @@ def make_link(scenario: Toscn, streams: Streams) -> Link:
 
 def make_task(scenario: Toscn, streams: Streams) -> Task:
     """What packets mean at the scenario's level: the accuracy curve, or images and a classifier."""
-    if scenario.phy == "paper":
+    if scenario.phy == "paper" and not scenario.partial.decoder:
         return FormulaTask(scenario, streams)
     from netsim.systems.toscn_images import ImageTask
 
