@@ -19,6 +19,7 @@ EPILOG = """commands:
   python -m netsim trace FILE             what a trace holds; its checks; one table as CSV
   python -m netsim figure NAME            one published table or figure, with its data as CSV
   python -m netsim train SCENARIO         trains an agent; weights, learning curve, evaluation
+  python -m netsim bank                   measures the similarity bank of a text codec
   python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
   python -m netsim fidelity SCENARIO      how far are the formulas from the bits: gaps, ranking, a page
 
@@ -175,7 +176,14 @@ def _train(arguments: Sequence[str]) -> int:
     return train.command(arguments)
 
 
+def _bank(arguments: Sequence[str]) -> int:
+    from netsim.commands import bank
+
+    return bank.command(arguments)
+
+
 COMMANDS = {
+    "bank": _bank,
     "run": _run,
     "train": _train,
     "show": _show,

@@ -1,0 +1,83 @@
+"""`python -m netsim bank`: measures a similarity bank of a text codec over the bit-level link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from netsim.cli import Parser
+from netsim.commands.figure_request import console, progress
+from netsim.semantics.similarity import METRICS, MIN_SIMILARITY, load_metric
+from netsim.semantics.text_codec import SHIPPED, load_text_codec
+from netsim.semantics.text_corpora import load_text
+from netsim.streams import Streams
+from netsim.systems.scqos_bank import Bank, moments
+from netsim.systems.scqos_bank_build import build_bank, smallest_hashes
+from netsim.systems.scqos_bank_file import save_bank
+from phy.parameters import ParameterError
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Parses the command line of `bank` and runs it; returns 0."""
+    parser = Parser(
+        prog="python -m netsim bank",
+        description="Sends held-out sentences through codec, quantiser and bit-level link many times, keeps "
+        "their similarities: what agents of SC-QoS learn on, and the tables of the mapping-guided ones.",
+    )
+    parser.add_argument(
+        "--codec", default="english", metavar="NAME", help=f"one of {', '.join(SHIPPED)}, or a file"
+    )
+    parser.add_argument(
+        "--corpus", metavar="NAME", help="europarl, sotu, grammar or a text file (default: by codec)"
+    )
+    parser.add_argument("--sentences", type=int, default=300, metavar="N", help="sentences (default 300)")
+    parser.add_argument("--realisations", type=int, default=32, metavar="R", help="noise draws (default 32)")
+    parser.add_argument("--metric", default="minilm", metavar="NAME", help=f"one of {', '.join(METRICS)}")
+    parser.add_argument("--mode", default="midpoint", metavar="MODE", help="of SBQ (default midpoint)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default 1)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, *.bank.npz")
+    options = parser.parse_args(arguments)
+    for name in ("sentences", "realisations"):
+        if getattr(options, name) < 2:
+            raise ParameterError(f"--{name} {getattr(options, name)}: must be >= 2")
+    named = options.codec in SHIPPED
+    codec = load_text_codec(options.codec) if named else load_text_codec(options.codec, Path(options.codec))
+    corpus = options.corpus or ("grammar" if options.codec == "grammar" else "europarl")
+    held_out = load_text(corpus, "test", codec.vocabulary)
+    sentences = smallest_hashes(held_out.sentences, options.sentences)
+    with progress("bank") as advance:
+        bank = build_bank(
+            codec, sentences, load_metric(options.metric), Streams(options.seed), options.realisations,
+            mode=options.mode, corpus=held_out.source, advance=advance,
+        )  # fmt: skip
+    save_bank(bank, options.out)
+    _report(bank, options.out)
+    return 0
+
+
+def _report(bank: Bank, path: Path) -> None:
+    """Mean similarity and share of valid sentences at each number of bits and SNR."""
+    about = bank.about
+    threshold = MIN_SIMILARITY[about["metric"]]
+    mean = moments(bank, threshold, by_sentence=False)
+    table = Table(title=f"mean similarity / share >= {threshold:g} ({about['metric']})", header_style="bold")
+    table.add_column("bits")
+    for snr_db in bank.grid_db:
+        table.add_column(f"{snr_db:g} dB", justify="right")
+    table.add_column("no errors", justify="right")
+    for n in range(bank.max_bits):
+        cells = [f"{s:.3f} / {p:.3f}" for s, p in zip(mean.mean[n], mean.probability[n])]
+        clean = bank.clean[:, n]
+        table.add_row(str(n + 1), *cells, f"{clean.mean():.3f} / {(clean >= threshold).mean():.3f}")
+    out = console(140)
+    out.print(table)
+    out.print(
+        f"{bank.num_items} sentences ({about['corpus']}), {bank.similarity.shape[3]} realisations",
+        markup=False,
+    )
+    out.print(
+        f"floor of {about['metric']}: {about['floor']:.3f} ± {about['floor_std']:.3f} (standard deviation)"
+    )
+    out.print(f"{path}, {path.stat().st_size} bytes", markup=False)
