@@ -28,6 +28,11 @@ class Clock(simpy.Environment):
         """Current time; integral as long as all delays are."""
         return self._now  # type: ignore[return-value]
 
+    def settle(self) -> None:
+        """Fires all events of this instant but the edges that close it."""
+        while self._queue and self._queue[0][0] == self._now and self._queue[0][1] < _EDGE:
+            self.step()
+
 
 _EDGE = EventPriority(2)  # after URGENT (0) and NORMAL (1)
 

@@ -17,31 +17,12 @@ import gymnasium
 import numpy as np
 
 from netsim import params, simulate, training
-from netsim.agents.policy import Transition
-from netsim.network import Network
+from netsim.envs.outside import Outside
 from netsim.recorder import MemoryTrace
 from netsim.scenario import Scenario
 from phy.parameters import Checked, ParameterError
 
 _BOUND = 10.0  # of observations, which are standardised: ten deviations
-
-
-class _Outside:
-    """The policy inside the simulation: it hands observations out and waits."""
-
-    def __init__(self) -> None:
-        self.network: Network | None = None
-        self.observation: Any = None
-        self.answer: Any = None  # the event that the agent process waits for
-        self.known: list[Transition] = []
-
-    def act(self, observation: Any) -> Any:
-        assert self.network is not None
-        self.observation, self.answer = observation, self.network.env.event()
-        return self.answer
-
-    def learn(self, transition: Transition) -> None:
-        self.known.append(transition)
 
 
 class ScenarioEnv(gymnasium.Env):
@@ -85,7 +66,7 @@ class ScenarioEnv(gymnasium.Env):
         one = np.ones(self.view.action_size, np.float32)
         self.action_space = gymnasium.spaces.Box(-one, one, dtype=np.float32)
         self._run = -1
-        self._policy = _Outside()
+        self._policy = Outside()
         self._over = True
 
     def reset(
@@ -94,7 +75,7 @@ class ScenarioEnv(gymnasium.Env):
         """Begins run `seed` of the scenario's world, or the run after the last one."""
         super().reset(seed=seed)
         self._run = seed if seed is not None else self._run + 1
-        self._policy = _Outside()
+        self._policy = Outside()
         prepared = simulate.prepare(self.scenario, self._run, [self._policy])
         if len(prepared.policies) != len(prepared.system.nodes):
             cells = len(prepared.system.nodes)
@@ -116,10 +97,9 @@ class ScenarioEnv(gymnasium.Env):
         """The action leaves the agent now; returns when the next observation is there to act on."""
         if self._over:
             raise ParameterError("step: the episode is over: must be reset first")
-        observation, answer = self._policy.observation, self._policy.answer
         vector = np.asarray(action, np.float32).copy()
-        self._policy.answer, self._policy.known = None, []
-        answer.succeed(self.view.action(vector, observation))
+        self._policy.known = []
+        self._policy.decide(self.view.action(vector, self._policy.observation))
         self._advance()
         rewards = [transition.reward for transition in self._policy.known]
         self._over = self._process.processed or self._policy.observation.slot >= self.length

@@ -20,6 +20,7 @@ from netsim.system import Node, Outcome, Transmission
 from netsim.systems.green import RULES, Green
 from netsim.systems.green_curves import accuracy_of
 from netsim.systems.green_model import Model, Observer, RequirementDraw, energy_efficiency, num_inputs
+from netsim.systems.green_model import Outcome as Delivered
 from netsim.systems.green_world import GreenWorld
 from netsim.trace_schema import INDEX, REAL, Column, Table, extended
 from phy.bursts import Received
@@ -90,6 +91,7 @@ class GreenSystem:
         self._observer = Observer(self._parameters)
         self._power_w, self._qoe = np.zeros(self.num_ues), np.zeros(self.num_ues)
         self._k = np.ones(self.num_ues, np.int64)
+        self._outcome: Delivered | None = None
         return {
             "task": np.zeros(self.num_ues, np.int64),
             "distance_m": np.diag(drop.distance_m),
@@ -141,6 +143,7 @@ class GreenSystem:
     ) -> Outcome:
         """(M3)-(M7); violations: requirements P(9d), P(9e) that a user does not get."""
         o, required = self._outcome, self.model.required
+        assert o is not None
         for transmission in sent:
             packet = transmission.packet
             packet.num_bit_errors = -1
@@ -152,10 +155,23 @@ class GreenSystem:
         return Outcome(ee, self.combine(reports), int(unmet.sum()), reports)
 
     def reception(self, grants: Grants) -> tuple[np.ndarray, np.ndarray]:
+        assert self._outcome is not None
         with np.errstate(divide="ignore"):
             return np.diag(self._world.gain).copy(), 10.0 * np.log10(self._outcome.sinr)
 
+    def newest(self) -> tuple[dict[str, np.ndarray], float]:
+        """What the newest slot delivered, by name float64[M], and its EE; zeros before the first one."""
+        o = self._outcome
+        if o is None:
+            none = np.zeros(self.num_ues)
+            return dict.fromkeys(("qoe", "sinr_db", "accuracy", "rate_ksuts", "power_w"), none), 0.0
+        with np.errstate(divide="ignore"):
+            sinr_db = 10.0 * np.log10(o.sinr)
+        columns = {"qoe": o.qoe, "sinr_db": sinr_db, "accuracy": o.accuracy, "rate_ksuts": o.rate_ksuts}
+        return {**columns, "power_w": self._power_w}, float(o.ee)
+
     def record(self, slot: int, trace: Recorder) -> None:
+        assert self._outcome is not None
         trace.extend(
             "stations",
             slot=slot,
