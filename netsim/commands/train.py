@@ -134,7 +134,7 @@ def _report(plan: training.Plan, results: Sequence[training.Result]) -> None:
     named = {f"{plan.agent} ({plan.preset})": results}
     learning_curve.write_csv(named, folder / "learning-curve.csv")
     title = f"{plan.scenario.name}, level {plan.scenario.phy}: {plan.agent} ({plan.preset})"
-    learning_curve.draw(named, "reward", {}, title, folder / "learning-curve.png")
+    learning_curve.draw(named, "reward", title, folder / "learning-curve.png")
     table = Table(title=title, header_style="bold")
     for name in ("seed", f"training (last {_LAST})", "without exploration", "95 %", "packets", "accuracy"):
         table.add_column(name, justify="right")

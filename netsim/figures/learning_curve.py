@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,43 +70,41 @@ def write_csv(results: Mapping[str, Sequence[Result]], path: Path) -> None:
                     writer.writerow((scheme, result.about["seed"], i + 1, *row))
 
 
-def draw(
-    results: Mapping[str, Sequence[Result]],
-    quantity: str,
-    lines: Mapping[str, float],
-    title: str,
-    path: Path,
+def draw_panel(
+    panel: Any, results: Mapping[str, Sequence[Result]], quantity: str, lines: Mapping[str, float]
 ) -> None:
-    """Curves of the schemes with bands from the lowest to the highest seed, marks at the right edge for the
+    """Curves of the schemes with bands from the smallest to the largest seed, marks at the right edge for the
     noise-free evaluation (95 % over seeds), horizontal lines for policies that do not learn.
     """
+    last = max(len(result.curve["reward"]) for mine in results.values() for result in mine)
+    for k, (scheme, mine) in enumerate(results.items()):
+        curves = np.array([series(result, quantity) for result in mine])
+        x = np.arange(1, curves.shape[1] + 1)
+        (line,) = panel.plot(x, curves.mean(axis=0), label=scheme, linewidth=1.6)
+        colour = line.get_color()
+        panel.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.18, lw=0)
+        found = over_seeds([noise_free(result, quantity) for result in mine])
+        spread = None if np.isnan(found.low) else [[found.mean - found.low], [found.high - found.mean]]
+        place = last * (1.03 + 0.025 * k)
+        panel.errorbar(place, found.mean, yerr=spread, fmt="D", markersize=5, capsize=3, color=colour)
+    for k, (name, value) in enumerate(lines.items()):
+        style = ("--", ":", "-.")[k % 3]
+        panel.axhline(value, color="black", linestyle=style, linewidth=1.2, label=f"{name} (no learning)")
+    panel.set_xlabel(f"iteration (episode of 10 slots); trailing mean of {WINDOW}")
+    panel.grid(alpha=0.35)
+    panel.legend(fontsize=8, title="curve: with exploration; diamond: without", title_fontsize=8)
+
+
+def draw(results: Mapping[str, Sequence[Result]], quantity: str, title: str, path: Path) -> None:
+    """The picture of one training: `draw_panel` alone."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, panel = plt.subplots(figsize=(8.2, 5.0), layout="constrained")
-    colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-    last = max(len(result.curve["reward"]) for mine in results.values() for result in mine)
-    for k, (scheme, mine) in enumerate(results.items()):
-        curves = np.array([series(result, quantity) for result in mine])
-        x = np.arange(1, curves.shape[1] + 1)
-        colour = colours[k % len(colours)]
-        with np.errstate(invalid="ignore"):
-            panel.plot(x, np.nanmean(curves, axis=0), color=colour, label=scheme, linewidth=1.6)
-            panel.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.18, lw=0)
-        found = over_seeds([noise_free(result, quantity) for result in mine])
-        spread = None if np.isnan(found.low) else [[found.mean - found.low], [found.high - found.mean]]
-        place = last * (1.03 + 0.02 * k)
-        panel.errorbar(place, found.mean, yerr=spread, fmt="D", markersize=5, capsize=3, color=colour)
-    for k, (name, value) in enumerate(lines.items()):
-        style = ("--", ":", "-.")[k % 3]
-        panel.axhline(value, color="black", linestyle=style, linewidth=1.2, label=f"{name} (no learning)")
-    panel.set(
-        xlabel=f"iteration (episode of 10 slots); trailing mean of {WINDOW}", ylabel=QUANTITIES[quantity]
-    )
+    draw_panel(panel, results, quantity, {})
+    panel.set_ylabel(QUANTITIES[quantity])
     panel.set_title(title, fontsize=10)
-    panel.grid(alpha=0.35)
-    panel.legend(fontsize=8, title="curve: with exploration; diamond: without", title_fontsize=8)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
