@@ -9,6 +9,8 @@ cache. What measurement taught, and what an editor of the kernels should keep:
   loop runs as scalar code depends on where malloc put the arrays (six times slower, in one thread and not in
   the other).
 * An argument that is None takes its branch out of the compiled code.
+* The numbers of a burst lie in a row of two tables (see INTS and REALS), since each array that Python hands
+  over costs 0.1 to 0.2 us a call.
 * numba's cache looks at the file of the outermost kernel only: after an edit in another kernel module, delete
   phy/__pycache__/*.nb*.
 """
@@ -18,112 +20,115 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
+from phy.jit import ENTRY, PART
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
-from phy.qam import NORM, maxlog_symbols, pack_symbols, slice_symbols, unpack_symbols
+from phy.qam import (
+    NORM,
+    interleave,
+    llr_weight,
+    maxlog_qam16,
+    maxlog_symbols,
+    pack_symbols,
+    slice_qam16,
+    slice_symbols,
+    unpack_nibbles,
+    unpack_symbols,
+)
 
 CHUNK = 2 * CHUNK_PAIRS - 8  # symbols; a multiple of 8, so that chunks begin at byte boundaries for every m
-MIN_PERIOD = 128  # shortest run of noise scales that is copied at once
 _MAX_SCALE = 1e9  # noise that drowns any constellation; keeps a faded-out burst finite
 
-OK, BAD_BITS, BAD_RANGE, BAD_SLOT, BAD_ES, BAD_SYMBOL, BAD_WIDTH = 0, 1, 2, 3, 4, 5, 6
+# columns of the tables int64[B, INTS] and float64[B, REALS]: what is known of a burst, and what comes of it
+OFFSET, NUM_BITS, ORDER, WIDTH, FIRST_SYMBOL, KEY, SLOT, START, ERRORS, INTS = range(10)
+ES, SNR_DB, REALS = range(3)
 
 
-@njit(cache=True, nogil=True)
-def check(num_bytes, offset, num_bits, bits_per_symbol, es, first_symbol, slot, width, max_width):
-    """First burst that breaks a rule of `Bursts`: (index, code), or (-1, OK)."""
-    for b in range(offset.size):
-        m = bits_per_symbol[b]
-        if m != 1 and m != 2 and m != 4 and m != 6 and m != 8:
-            return b, BAD_BITS
-        if num_bits[b] < 0 or offset[b] < 0 or offset[b] + (num_bits[b] + 7) // 8 > num_bytes:
-            return b, BAD_RANGE
-        if slot[b] < 0:
-            return b, BAD_SLOT
-        if not (es[b] >= 0.0 and es[b] < np.inf):
-            return b, BAD_ES
-        if first_symbol[b] < 0:
-            return b, BAD_SYMBOL
-        if width[b] < 1 or width[b] > max_width:
-            return b, BAD_WIDTH
-    return -1, OK
+@njit(**PART)
+def first_broken(num_bytes, max_width, ints, reals, first, last):
+    """Index of the first burst of first .. last - 1 that breaks a rule of `phy.bursts.RULES`, or -1."""
+    for b in range(first, last):
+        r, es = ints[b], reals[b, ES]
+        m, offset, width = r[ORDER], r[OFFSET], r[WIDTH]
+        known = m == 4 or m == 2 or m == 1 or m == 6 or m == 8
+        end = offset + ((r[NUM_BITS] + 7) >> 3)
+        least = r[NUM_BITS] | offset | r[SLOT] | r[FIRST_SYMBOL] | (width - 1) | (max_width - width)
+        if not (known and least >= 0 and end <= num_bytes and es >= 0.0 and es < np.inf):
+            return b
+    return -1
 
 
-@njit(cache=True, nogil=True)
-def combined_gain(h, b, width, gain):
-    """gain[f] = sum over antennas of |h[b, r, f]|^2 for f < width: what maximum-ratio combining collects."""
-    for f in range(width):
-        gain[f] = 0.0
-    for r in range(h.shape[1]):
-        for f in range(width):
-            z = h[b, r, f]
-            gain[f] += np.float64(z.real) * z.real + np.float64(z.imag) * z.imag
+@njit(**ENTRY)
+def check(num_bytes, max_width, ints, reals):
+    """`first_broken` of all bursts, for the paths that do not begin in a kernel of this module."""
+    return first_broken(num_bytes, max_width, ints, reals, 0, ints.shape[0])
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def subcarrier_scale(gain, width, amplitude2, noise, base):
-    """base[f] = sqrt(noise / (amplitude2 * gain[f])), bounded by _MAX_SCALE: the noise scale of the slicer.
+@njit(**PART)
+def combined_gain(h, width, first, n, gain):
+    """What maximum-ratio combining collects: gain[f] = sum over antennas of |h[r, f]|^2 for f < width.
 
-    Short periods are repeated until they fill a vector loop; returns the length filled, a multiple of width.
+    Returns the mean of gain[(first + k) % width] over k < n; 0 for n = 0.
     """
     for f in range(width):
-        v = amplitude2 * gain[f]
-        s = math.sqrt(noise / v) if v > 0.0 else _MAX_SCALE
-        base[f] = np.float32(min(s, _MAX_SCALE))
-    if noise <= 0.0:
+        gain[f] = 0.0
+    for r in range(h.shape[0]):
+        row = h[r]
         for f in range(width):
-            base[f] = np.float32(0.0)
-    period = width
-    while period < MIN_PERIOD:
-        for f in range(period):
-            base[period + f] = base[f]
-        period *= 2
-    return period
-
-
-@njit(cache=True, nogil=True)
-def spread(base, period, first, n, scale):
-    """scale[k] = base[(first + k) % period] for k < n."""
-    f = first % period
-    k = 0
-    while k < n:
-        part = min(period - f, n - k)
-        to, source = scale[k : k + part], base[f : f + part]
-        for i in range(part):
-            to[i] = source[i]
-        k += part
-        f = 0
-
-
-@njit(cache=True, nogil=True)
-def mean_gain(gain, width, first, n):
-    """Mean of gain[(first + k) % width] over k < n; 0 for n = 0."""
-    total = 0.0
-    if n >= width:
-        for f in range(width):
-            total += gain[f]
-        total *= n // width
-    f = first % width
-    for _ in range(n % width):
-        total += gain[f]
-        f = f + 1 if f + 1 < width else 0
+            z = row[f]
+            gain[f] += np.float64(z.real) * z.real + np.float64(z.imag) * z.imag
+    total, rest = 0.0, n % width
+    phase = first % width
+    for f in range(width):
+        behind = f - phase if f >= phase else f - phase + width
+        total += gain[f] * (n // width + (behind < rest))
     return total / n if n > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART, fastmath={"reassoc", "contract", "arcp", "nsz"})
+def subcarrier_scale(gain, width, amplitude2, noise, scale):
+    """scale[f] = sqrt(noise / (amplitude2 * gain[f])) up to _MAX_SCALE: the noise scale of the slicer."""
+    dark = _MAX_SCALE if noise > 0.0 else 0.0
+    for f in range(width):
+        v = amplitude2 * gain[f]
+        s = math.sqrt(noise / v) if v > 0.0 else dark
+        scale[f] = np.float32(s if s < _MAX_SCALE else _MAX_SCALE)
+
+
+@njit(**PART)
+def repeat(values, period, size):
+    """Continue values[:period] periodically to values[:size], doubling what is there."""
+    while period < size:
+        to = values[period : size if size < 2 * period else 2 * period]
+        for i in range(to.size):
+            to[i] = values[i]
+        period *= 2
+
+
+@njit(**ENTRY)
 def mean_snr(h, width, es, n0, first_symbol, num_symbols, snr):
     """snr[b] = mean SNR after combining over the elements of each burst (linear; inf without noise or
     symbols).
     """
     gain = np.empty(h.shape[2], np.float64)
     for b in range(es.size):
-        combined_gain(h, b, width[b], gain)
-        mean = mean_gain(gain, width[b], first_symbol[b], num_symbols[b])
+        mean = combined_gain(h[b], width[b], first_symbol[b], num_symbols[b], gain)
         snr[b] = es[b] * mean / n0 if n0 > 0.0 and num_symbols[b] > 0 else np.inf
 
 
-@njit(cache=True, nogil=True)
+@intrinsic
+def _ones(typingctx, value):
+    """Number of ones in a uint8, as uint8."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.uint8(types.uint8), codegen
+
+
+@njit(**PART)
 def finish_bytes(payload, received, first, num_bytes, last_mask):
     """Restore the padding bits of the last byte and count the wrong bits."""
     if last_mask != 255 and num_bytes > 0:
@@ -132,85 +137,118 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
     errors = np.int64(0)
     sent, got = payload[first : first + num_bytes], received[first : first + num_bytes]
     for j in range(num_bytes):
-        x = np.int32(sent[j] ^ got[j])
-        x = np.int32(x - np.int32(np.int32(x >> 1) & np.int32(0x55)))
-        x = np.int32(np.int32(x & np.int32(0x33)) + np.int32(np.int32(x >> 2) & np.int32(0x33)))
-        errors += np.int32(np.int32(x + np.int32(x >> 4)) & np.int32(0x0F))
+        errors += _ones(np.uint8(sent[j] ^ got[j]))  # type: ignore
     return errors
 
 
-@njit(cache=True, nogil=True)
-def soft_chunk(m, sym, gi, gq, scale, n, bits, plane, llr):
-    """LLRs of the first `bits` bits of n symbols: the last symbol may carry padding, which has no place in
-    llr.
-    """
-    whole = bits // m
-    last_scale = scale[n - 1]
-    last_i, last_q = gi[n - 1], gq[n - 1]
-    maxlog_symbols(m, sym, gi, gq, scale, whole, plane, llr)
-    if whole < n:
-        tail = np.empty(8, np.float32)
-        sym[0] = sym[whole]
-        gi[0] = last_i
-        gq[0] = last_q
-        scale[0] = last_scale
-        maxlog_symbols(m, sym, gi, gq, scale, 1, plane, tail)
-        for i in range(bits - whole * m):
-            llr[whole * m + i] = tail[i]
+@njit(**PART)
+def finish_nibbles(sent, sym, received, bits):
+    """`pack_nibbles` and `finish_bytes` in one: the bytes of sym with the padding as in sent, wrong bits."""
+    errors = np.int64(0)
+    for j in range(sent.size):
+        got = np.uint8((sym[2 * j] << 4) | sym[2 * j + 1])
+        received[j] = got
+        errors += _ones(np.uint8(got ^ sent[j]))  # type: ignore
+    if bits & 7:
+        j = sent.size - 1
+        wrong = np.uint8(received[j] ^ sent[j])
+        kept = np.uint8(wrong & (0xFF00 >> (bits & 7)))
+        received[j] = np.uint8(sent[j] ^ kept)
+        errors -= _ones(np.uint8(wrong ^ kept))  # type: ignore
+    return errors
 
 
-@njit(cache=True, nogil=True)
-def transmit(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot,
-             first, last, noise, noise_start, received, errors, llr, llr_start, snr):  # fmt: skip
-    """Bursts first .. last - 1 through channel, noise and receiver (see phy.bursts.Bursts for the arrays).
+@njit(**PART)
+def given_normals(noise, n, gi, gq):
+    """gi, gq = real and imaginary parts of noise complex64[>= n]."""
+    for k in range(n):
+        gi[k] = noise[k].real
+        gq[k] = noise[k].imag
+
+
+@njit(**PART)
+def put_qam16(sym, gi, gq, scale, weight, num_bits, llr):
+    """`maxlog_qam16` of num_bits bits: the last symbol may carry padding, which has no place in llr."""
+    n = num_bits >> 2
+    maxlog_qam16(sym, gi, gq, scale, weight, n, llr)
+    if num_bits & 3:
+        last = np.empty(4, np.float32)
+        maxlog_qam16(sym[n:], gi[n:], gq[n:], scale[n:], weight[n:], num_bits - num_bits + 1, last)
+        for i in range(num_bits & 3):
+            llr[4 * n + i] = last[i]
+
+
+@njit(**ENTRY)
+def transmit(payload, h, ints, reals, n0, first, last, any_order, noise, received, llr):
+    """Bursts first .. last - 1 through channel, noise and receiver; ERRORS and SNR_DB are written.
 
     What is None is compiled away: one source serves hard and soft decisions, drawn and given noise.
 
     Args:
-        noise: complex64, N(0, 1) per dimension, burst b from noise_start[b] on; None: drawn from the keys.
-        received: uint8, hard decisions in the layout of payload, with errors int64[B]; or None.
-        llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
-        snr: float64[B], linear SNR after combining, mean over the resource elements.
+        payload, h, n0: see phy.bursts.Bursts; ints, reals: `Bursts.tables`.
+        any_order: None: every burst is 16-QAM, which takes half the code and the compile time; else True.
+        noise: complex64, N(0, 1) per dimension, burst b from START on; None: drawn from the keys.
+        received: uint8, hard decisions in the layout of payload; or None.
+        llr: float32, max-log LLRs, burst b from START on; or None.
+
+    Returns: -1, or the first burst that breaks a rule (then nothing was sent).
     """
-    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
-    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
-    sym = np.empty(CHUNK + 8, np.uint8)
-    scale = np.empty(CHUNK, np.float32)
+    broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
+    if broken >= 0:
+        return broken
     gain = np.empty(h.shape[2], np.float64)
-    base = np.empty(h.shape[2] + 2 * MIN_PERIOD, np.float32)
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    plane = np.empty((8, 0 if llr is None else CHUNK), np.float32)
+    sym = np.empty(CHUNK + 8, np.uint8)
+    gi, gq = np.empty(2 * CHUNK_PAIRS, np.float32), np.empty(2 * CHUNK_PAIRS, np.float32)
+    words = np.empty((4, CHUNK_PAIRS), np.uint32)
+    scale = np.empty(CHUNK + h.shape[2], np.float32)
+    weight = scale if llr is None else np.empty(CHUNK + h.shape[2], np.float32)
+    if any_order is not None and llr is not None:
+        plane = np.empty((8, CHUNK), np.float32)
     for b in range(first, last):
-        m = bits_per_symbol[b]
-        n = -(-num_bits[b] // m)
-        re = first_symbol[b]
-        combined_gain(h, b, width[b], gain)
-        snr[b] = es[b] * mean_gain(gain, width[b], re, n) / n0 if n0 > 0.0 and n > 0 else np.inf
-        period = subcarrier_scale(gain, width[b], 2.0 * es[b] / NORM[m], n0, base)
+        row = ints[b]
+        m, num_bits, re, width, es = row[ORDER], row[NUM_BITS], row[FIRST_SYMBOL], row[WIDTH], reals[b, ES]
+        n = (num_bits + m - 1) // m
+        mean_gain = combined_gain(h[b], width, re, n, gain)
+        reals[b, SNR_DB] = 10.0 * math.log10(es * mean_gain / n0) if n0 > 0.0 and n > 0 else np.inf
+        subcarrier_scale(gain, width, 2.0 * es / NORM[m], n0, scale)
+        longest = width + (n if n < CHUNK else CHUNK)
+        if llr is not None:
+            for f in range(width):
+                weight[f] = llr_weight(scale[f])
+            repeat(weight, width, longest)
+        repeat(scale, width, longest)
         wrong = np.int64(0)
         for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
-            bits = min(num_bits[b] - c * m, k * m)
-            byte = offset[b] + c * m // 8
-            sym[k : k + 8] = 0
-            unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
-            spread(base, period, re + c, k, scale)
+            k = n - c if n - c < CHUNK else CHUNK
+            bits = num_bits - c * m if num_bits - c * m < k * m else k * m
+            byte, num_bytes, phase = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3, (re + c) % width
             odd = 0
             if noise is None:
                 odd = (re + c) & 1
-                normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
+                normals(
+                    np.uint64(row[KEY]), row[SLOT], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1,
+                    words, gi, gq,
+                )  # fmt: skip
             else:
-                for i in range(k):
-                    z = noise[noise_start[b] + c + i]
-                    gi[i] = z.real
-                    gq[i] = z.imag
-            if received is not None:
-                slice_symbols(m, sym, gi[odd:], gq[odd:], scale, k)
-                sym[k : k + 8] = 0
-                pack_symbols(m, sym, (bits + 7) // 8, received, byte)
-                mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-                wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
-            if llr is not None:
-                soft_chunk(m, sym, gi[odd:], gq[odd:], scale, k, bits, plane, llr[llr_start[b] + c * m :])
-        if errors is not None:
-            errors[b] = wrong
+                given_normals(noise[row[START] + c :], k, gi, gq)
+            ni, nq, s = gi[odd:], gq[odd:], scale[phase:]
+            if any_order is None:
+                sent = payload[byte : byte + num_bytes]
+                unpack_nibbles(sent, sym)
+                if received is not None:
+                    slice_qam16(sym, ni, nq, s, k)
+                    wrong += finish_nibbles(sent, sym, received[byte:], bits)
+                if llr is not None:
+                    put_qam16(sym, ni, nq, s, weight[phase:], bits, llr[row[START] + c * m :])
+            else:
+                unpack_symbols(m, payload, byte, num_bytes, k, sym)
+                if received is not None:
+                    slice_symbols(m, sym, ni, nq, s, k)
+                    pack_symbols(m, sym, num_bytes, received, byte)
+                    mask = (0xFF00 >> (((bits - 1) & 7) + 1)) & 255
+                    wrong += finish_bytes(payload, received, byte, num_bytes, mask)
+                if llr is not None:
+                    maxlog_symbols(m, sym, ni, nq, s, weight[phase:], k, plane)
+                    interleave(m, plane, bits, llr[row[START] + c * m :])
+        row[ERRORS] = wrong
+    return -1

@@ -75,11 +75,29 @@ class Bursts:
         return int(self.offset.shape[0])
 
     def arguments(self, *rest: Any) -> tuple[Any, ...]:
-        """The fields in the order in which the burst kernels take them, then the kernel's own arguments."""
+        """The fields in the order in which the kernels of `table` take them, then the kernel's own."""
         return (
             self.payload, self.offset, self.num_bits, self.bits_per_symbol, self.h, self.num_subcarriers,
             self.es, float(self.n0), self.first_symbol, self.key, self.slot, *rest,
         )  # fmt: skip
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """(int64[B, INTS], float64[B, REALS]): the numbers of each burst as the burst kernels take them."""
+        ints = np.zeros((self.size, kernels.INTS), np.int64)
+        ints[:, kernels.OFFSET] = self.offset
+        ints[:, kernels.NUM_BITS] = self.num_bits
+        ints[:, kernels.ORDER] = self.bits_per_symbol
+        ints[:, kernels.WIDTH] = self.num_subcarriers
+        ints[:, kernels.FIRST_SYMBOL] = self.first_symbol
+        ints[:, kernels.KEY] = self.key.view(np.int64)
+        ints[:, kernels.SLOT] = self.slot
+        reals = np.zeros((self.size, kernels.REALS))
+        reals[:, kernels.ES] = self.es
+        return ints, reals
+
+    def any_order(self) -> bool | None:
+        """None if all bursts are 16-QAM, else True: the argument of that name of `burst_kernels.transmit`."""
+        return None if (self.bits_per_symbol == 4).all() else True
 
     def num_symbols(self) -> np.ndarray:
         """int64[B], resource elements of each burst."""
@@ -106,25 +124,42 @@ class Soft:
     snr_db: np.ndarray  # float64[B], as in Received
 
 
-_RULES = {
-    kernels.BAD_BITS: ("bits_per_symbol", "must be one of 1, 2, 4, 6, 8"),
-    kernels.BAD_RANGE: ("num_bits", "the burst must lie within the payload"),
-    kernels.BAD_SLOT: ("slot", "must be >= 0"),
-    kernels.BAD_ES: ("es", "must be >= 0 and finite"),
-    kernels.BAD_SYMBOL: ("first_symbol", "must be >= 0"),
-    kernels.BAD_WIDTH: ("num_subcarriers", "must be in [1, F = h.shape[2]]"),
-}
+# what `burst_kernels.first_broken` checks: field, rule, whether it is broken
+RULES: tuple[tuple[str, str, Callable[[Bursts, int], bool]], ...] = (
+    (
+        "bits_per_symbol",
+        "must be one of 1, 2, 4, 6, 8",
+        lambda b, i: b.bits_per_symbol[i] not in (1, 2, 4, 6, 8),
+    ),
+    ("num_bits", "the burst must lie within the payload", lambda b, i: not _inside(b, i)),
+    ("slot", "must be >= 0", lambda b, i: b.slot[i] < 0),
+    ("es", "must be >= 0 and finite", lambda b, i: not 0.0 <= b.es[i] < float("inf")),
+    ("first_symbol", "must be >= 0", lambda b, i: b.first_symbol[i] < 0),
+    (
+        "num_subcarriers",
+        "must be in [1, F = h.shape[2]]",
+        lambda b, i: not 1 <= b.num_subcarriers[i] <= b.h.shape[2],
+    ),
+)
+
+
+def _inside(b: Bursts, i: int) -> bool:
+    end = b.offset[i] + (b.num_bits[i] + 7) // 8
+    return bool(b.num_bits[i] >= 0 and b.offset[i] >= 0 and end <= b.payload.size)
 
 
 def check_bursts(b: Bursts) -> None:
     """ParameterError that names the first burst, field, value and rule broken."""
-    index, code = kernels.check(
-        b.payload.size, b.offset, b.num_bits, b.bits_per_symbol, b.es, b.first_symbol, b.slot,
-        b.num_subcarriers, b.h.shape[2],
-    )  # fmt: skip
-    if index >= 0:
-        name, rule = _RULES[code]
-        raise ParameterError(f"Bursts.{name}[{index}] = {getattr(b, name)[index]}: {rule}")
+    raise_broken(b, kernels.check(b.payload.size, b.h.shape[2], *b.tables()))
+
+
+def raise_broken(b: Bursts, broken: int) -> None:
+    """ParameterError for the burst that a kernel reported, unless that is -1."""
+    if broken >= 0:
+        for name, rule, is_broken in RULES:
+            if is_broken(b, broken):
+                value = getattr(b, name)[broken]
+                raise ParameterError(f"Bursts.{name}[{broken}] = {value}: {rule}")
 
 
 def snr_to_db(snr: np.ndarray) -> np.ndarray:
@@ -150,16 +185,20 @@ def burst_bits(bursts: Bursts, index: int, pad: bool = False) -> np.ndarray:
     return out
 
 
-def over_threads(run: Callable[[int, int], None], size: int, threads: int) -> None:
-    """Call run(first, last) over [0, size) in `threads` contiguous parts; the kernels release the GIL."""
+def over_threads(run: Callable[[int, int], int | None], size: int, threads: int) -> int:
+    """Call run(first, last) over [0, size) in `threads` contiguous parts; the kernels release the GIL.
+
+    Returns: the first burst that a part reports as broken, or -1.
+    """
     if threads < 1:
         raise ParameterError(f"threads = {threads}: must be >= 1")
     if threads == 1 or size < 2:
-        run(0, size)
-        return
-    bounds = [size * i // threads for i in range(threads + 1)]
-    for future in [_pool(threads).submit(run, a, z) for a, z in itertools.pairwise(bounds)]:
-        future.result()
+        results = [run(0, size)]
+    else:
+        bounds = [size * i // threads for i in range(threads + 1)]
+        parts = [_pool(threads).submit(run, a, z) for a, z in itertools.pairwise(bounds)]
+        results = [part.result() for part in parts]
+    return next((broken for broken in results if broken is not None and broken >= 0), -1)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from phy import burst_kernels, injection_kernels
-from phy.bursts import Bursts, Received, check_bursts, over_threads, snr_to_db
+from phy.bursts import Bursts, Received, over_threads, raise_broken
 
 SPARSE_BELOW = 0.02  # move probability per rail below which drawing the gaps is the faster way (measured)
 
@@ -25,20 +25,20 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
             corrupted by geometric gaps between level transitions; the others go through the Gaussian kernel,
             which is then the faster one. 0 never injects, a number above 1 always.
     """
-    check_bursts(bursts)
     b = bursts
+    ints, reals = b.tables()
+    order = b.any_order()
     received = b.payload.copy()
-    errors = np.zeros(b.size, np.int64)
-    snr = np.empty(b.size, np.float64)
+    n0, below = float(b.n0), float(sparse_below)
 
-    def run(first: int, last: int) -> None:
-        injection_kernels.transmit_injected(
-            *b.arguments(first, last, float(sparse_below), received, errors, snr)
+    def run(first: int, last: int) -> int:
+        broken: int = injection_kernels.transmit_injected(
+            b.payload, b.h, ints, reals, n0, first, last, below, received
         )
-        for i in first + np.flatnonzero(errors[first:last] < 0):
-            burst_kernels.transmit(
-                *b.arguments(int(i), int(i) + 1, None, None, received, errors, None, None, snr)
-            )
+        if broken < 0:
+            for i in first + np.flatnonzero(ints[first:last, burst_kernels.ERRORS] < 0):
+                burst_kernels.transmit(b.payload, b.h, ints, reals, n0, i, i + 1, order, None, received, None)
+        return broken
 
-    over_threads(run, b.size, threads)
-    return Received(received, errors, snr_to_db(snr))
+    raise_broken(b, over_threads(run, b.size, threads))
+    return Received(received, ints[:, burst_kernels.ERRORS].copy(), reals[:, burst_kernels.SNR_DB].copy())

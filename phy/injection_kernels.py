@@ -14,7 +14,21 @@ import math
 import numpy as np
 from numba import njit
 
-from phy.burst_kernels import combined_gain, mean_gain
+from phy.burst_kernels import (
+    ERRORS,
+    ES,
+    FIRST_SYMBOL,
+    KEY,
+    NUM_BITS,
+    OFFSET,
+    ORDER,
+    SLOT,
+    SNR_DB,
+    WIDTH,
+    combined_gain,
+    first_broken,
+)
+from phy.jit import ENTRY, PART
 from phy.philox import LANE_INJECT, LANE_TABLE, philox4x32
 from phy.qam import NORM, rail_bits, rail_level
 
@@ -23,13 +37,13 @@ _SHIFT = np.uint64(32)
 _TWO = np.float32(2.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def tail(x):
     """Q(x) for x >= 0."""
     return 0.5 * math.erfc(x * math.sqrt(0.5))
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def derive_key(key, slot, first_symbol, lane):
     """A key of its own for the draws of one burst: one Philox block of (first symbol, slot, lane)."""
     a, b, _, _ = philox4x32(
@@ -43,7 +57,7 @@ def derive_key(key, slot, first_symbol, lane):
     return a, b
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def _get_bits(data, bit, m):
     """The m-bit symbol that starts at bit `bit` of packed bytes (m divides 8 or is 6)."""
     byte = bit >> 3
@@ -53,7 +67,7 @@ def _get_bits(data, bit, m):
     return (pair >> (16 - m - (bit & 7))) & ((1 << m) - 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def _xor_bits(data, bit, m, value):
     byte = bit >> 3
     pair = value << (16 - m - (bit & 7))
@@ -62,7 +76,7 @@ def _xor_bits(data, bit, m, value):
         data[byte + 1] = np.uint8(data[byte + 1] ^ (pair & 255))
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re, s_max, key0, key1):
     """Moves of one burst at geometrically distributed rails. Returns the number of wrong bits.
 
@@ -127,52 +141,48 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
             wrong += 1
 
 
-@njit(cache=True, nogil=True)
-def transmit_injected(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot,
-                      first, last, sparse_below, received, errors, snr):  # fmt: skip
+@njit(**ENTRY)
+def transmit_injected(payload, h, ints, reals, n0, first, last, sparse_below, received):
     """Bursts first .. last - 1 with injected errors; `received` must hold a copy of `payload`.
 
+    Arguments and result are those of `phy.burst_kernels.transmit`.
+
     Args:
-        sparse_below: bursts whose largest move probability per rail is not below this are left alone, errors
+        sparse_below: bursts whose largest move probability per rail is not below this are left alone, ERRORS
             -1.
     """
+    broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
+    if broken >= 0:
+        return broken
     gain = np.empty(h.shape[2], np.float64)
     scale_of = np.empty(h.shape[2], np.float64)
     for b in range(first, last):
-        m = bits_per_symbol[b]
-        w = width[b]
-        n = -(-num_bits[b] // m)
-        combined_gain(h, b, w, gain)
-        re = first_symbol[b]
+        row = ints[b]
+        m, w, num_bits, re, es = row[ORDER], row[WIDTH], row[NUM_BITS], row[FIRST_SYMBOL], reals[b, ES]
+        n = (num_bits + m - 1) // m
+        mean_gain = combined_gain(h[b], w, re, n, gain)
+        reals[b, SNR_DB] = 10.0 * math.log10(es * mean_gain / n0) if n0 > 0.0 and n > 0 else np.inf
         s_max = 0.0
         for f in range(w):
-            v = 2.0 * es[b] / NORM[m] * gain[f]
-            s = min(math.sqrt(n0 / v), 1e9) if v > 0.0 else 1e9
+            v = 2.0 * es / NORM[m] * gain[f]
+            s = math.sqrt(n0 / v) if v > 0.0 else 1e9
+            s = s if s < 1e9 else 1e9
             scale_of[f] = s if n0 > 0.0 else 0.0
-            s_max = max(s_max, scale_of[f])
-        snr[b] = es[b] * mean_gain(gain, w, re, n) / n0 if n0 > 0.0 and n > 0 else np.inf
-        errors[b] = 0
+            s_max = s_max if s_max > scale_of[f] else scale_of[f]
+        row[ERRORS] = 0
         if s_max > 0.0 and n > 0:
             if 2.0 * tail(1.0 / s_max) >= sparse_below:
-                errors[b] = -1
+                row[ERRORS] = -1
                 continue
-            k0, k1 = derive_key(key[b], slot[b], re, LANE_INJECT)
-            errors[b] = _sparse_burst(
-                payload,
-                received,
-                offset[b] * 8,
-                num_bits[b],
-                m,
-                scale_of,
-                w,
-                re,
-                s_max,
-                np.uint64(k0),
-                np.uint64(k1),
+            k0, k1 = derive_key(np.uint64(row[KEY]), row[SLOT], re, LANE_INJECT)
+            k0, k1 = np.uint64(k0), np.uint64(k1)  # an interpreted caller gets Python integers
+            row[ERRORS] = _sparse_burst(
+                payload, received, row[OFFSET] * 8, num_bits, m, scale_of, w, re, s_max, k0, k1
             )
+    return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(**ENTRY)
 def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot, ber,
                    low_db, step_db, received, errors, snr):  # fmt: skip
     """Bernoulli flips of every bit by a table of bit error rates per bit position.
@@ -189,8 +199,8 @@ def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0,
     for b in range(offset.size):
         m = bits_per_symbol[b]
         w = width[b]
-        n = -(-num_bits[b] // m)
-        combined_gain(h, b, w, gain)
+        n = (num_bits[b] + m - 1) // m
+        mean_gain = combined_gain(h[b], w, first_symbol[b], n, gain)
         certain = True
         for f in range(w):
             g = es[b] * gain[f]
@@ -226,4 +236,4 @@ def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0,
                         wrong += 1
             f = f + 1 if f + 1 < w else 0
         errors[b] = wrong
-        snr[b] = es[b] * mean_gain(gain, w, re, n) / n0 if n0 > 0.0 and n > 0 else np.inf
+        snr[b] = es[b] * mean_gain / n0 if n0 > 0.0 and n > 0 else np.inf

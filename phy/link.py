@@ -21,6 +21,7 @@ from phy.bursts import (
     burst_bits,
     check_bursts,
     over_threads,
+    raise_broken,
     snr_to_db,
 )
 from phy.modulation import demap_soft, map_bits
@@ -46,17 +47,19 @@ def transmit_bit(bursts: Bursts, threads: int = 1) -> Received:
     Args:
         threads: bursts are split among this many threads; the result does not depend on it.
     """
-    check_bursts(bursts)
     b = bursts
+    ints, reals = b.tables()
+    order = b.any_order()
     received = b.payload.copy()
-    errors = np.zeros(b.size, np.int64)
-    snr = np.empty(b.size, np.float64)
-
-    def run(first: int, last: int) -> None:
-        kernels.transmit(*b.arguments(first, last, None, None, received, errors, None, None, snr))
-
-    over_threads(run, b.size, threads)
-    return Received(received, errors, snr_to_db(snr))
+    broken = over_threads(
+        lambda first, last: kernels.transmit(
+            b.payload, b.h, ints, reals, float(b.n0), first, last, order, None, received, None
+        ),
+        b.size,
+        threads,
+    )
+    raise_broken(b, broken)
+    return Received(received, ints[:, kernels.ERRORS].copy(), reals[:, kernels.SNR_DB].copy())
 
 
 def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
@@ -75,12 +78,12 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
         )
     if b.n0 <= 0.0:
         raise ParameterError(f"Bursts.n0 = {b.n0}: must be > 0 for given noise")
+    ints, reals = b.tables()
+    ints[:, kernels.START] = start[:-1]
     received = b.payload.copy()
-    errors = np.zeros(b.size, np.int64)
-    snr = np.empty(b.size, np.float64)
     unit = noise * np.float32(np.sqrt(2.0 / b.n0))
-    kernels.transmit(*b.arguments(0, b.size, unit, start, received, errors, None, None, snr))
-    return Received(received, errors, snr_to_db(snr))
+    kernels.transmit(b.payload, b.h, ints, reals, float(b.n0), 0, b.size, b.any_order(), unit, received, None)
+    return Received(received, ints[:, kernels.ERRORS].copy(), reals[:, kernels.SNR_DB].copy())
 
 
 def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
@@ -92,7 +95,7 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
     """
     b = bursts
     start = np.concatenate([[0], np.cumsum(b.num_bits)]).astype(np.int64)
-    llr = np.empty(int(start[-1]), np.float32)
+    llr = np.empty(max(int(start[-1]), 0), np.float32)
     if exact:
         y, noise_var, first, snr_db = equalised_symbols(b)
         for i in range(b.size):
@@ -100,15 +103,18 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
             soft = demap_soft(y[part], noise_var[part], int(b.bits_per_symbol[i]), exact=True)
             llr[start[i] : start[i + 1]] = soft[: b.num_bits[i]]
         return Soft(llr, start, snr_db)
-    check_bursts(b)
-    snr = np.full(b.size, np.inf)
-
-    def run(first: int, last: int) -> None:
-        kernels.transmit(*b.arguments(first, last, None, None, None, None, llr, start, snr))
-
-    if llr.size:
-        over_threads(run, b.size, threads)
-    return Soft(llr, start, snr_to_db(snr))
+    ints, reals = b.tables()
+    ints[:, kernels.START] = start[:-1]
+    order = b.any_order()
+    broken = over_threads(
+        lambda first, last: kernels.transmit(
+            b.payload, b.h, ints, reals, float(b.n0), first, last, order, None, None, llr
+        ),
+        b.size,
+        threads,
+    )
+    raise_broken(b, broken)
+    return Soft(llr, start, reals[:, kernels.SNR_DB].copy())
 
 
 def equalised_symbols(bursts: Bursts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

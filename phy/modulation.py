@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from phy.parameters import ParameterError
-from phy.qam import NORM, map_levels, rail_level, rails_maxlog, slice_levels
+from phy.qam import NORM, interleave, llr_weight, map_levels, rail_level, rails_maxlog, slice_levels
 
 ORDERS = (1, 2, 4, 6, 8)  # bits per symbol
 NAMES = {1: "BPSK", 2: "QPSK", 4: "16-QAM", 6: "64-QAM", 8: "256-QAM"}
@@ -68,13 +68,14 @@ def maxlog_kernel(m, y, noise_var, out):
     a = np.float32(math.sqrt(NORM[m]))
     zi = np.empty(y.size, np.float32)
     zq = np.empty(y.size, np.float32)
-    scale = np.empty(y.size, np.float32)
+    weight = np.empty(y.size, np.float32)
     plane = np.empty((8, y.size), np.float32)
     for k in range(y.size):
         zi[k] = y[k].real * a if m != 1 else (y[k].real + y[k].imag) * np.float32(math.sqrt(0.5))
         zq[k] = y[k].imag * a
-        scale[k] = math.sqrt(0.5 * noise_var[k]) * a
-    rails_maxlog(m, zi, zq, scale, y.size, plane, out)
+        weight[k] = llr_weight(np.float32(math.sqrt(0.5 * noise_var[k])) * a)
+    rails_maxlog(m, zi, zq, weight, y.size, plane)
+    interleave(m, plane, m * y.size, out)
 
 
 @njit(cache=True, nogil=True)

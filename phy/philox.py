@@ -20,6 +20,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from phy.jit import ENTRY, PART
+
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
 _W0 = np.uint64(0x9E3779B9)
@@ -77,7 +79,7 @@ def _float_of(typingctx, value):
     return types.float32(types.int32), codegen
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(**PART, forceinline=True)
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Ten rounds of Philox4x32. All words are uint64 scalars below 2**32, in and out (four of them)."""
     for _ in range(10):
@@ -89,7 +91,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+@njit(**PART, fastmath=True, forceinline=True)
 def box_muller(word_r, word_t):
     """Two independent N(0, 1) float32 from two 32-bit words held in uint32 scalars.
 
@@ -112,7 +114,7 @@ def box_muller(word_r, word_t):
     p = p * f + _L1
     p = p * f + _L0
     r2 = np.float32(exponent) * _MINUS_TWO_LN2 + _MINUS_TWO * (f * p)
-    r = np.float32(math.sqrt(max(r2, _ZERO)))
+    r = np.float32(math.sqrt(r2 if r2 > _ZERO else _ZERO))
     t = np.int32(word_t)
     x = (np.float32(np.int32(t & np.int32(0x1FFFFFFF))) + _HALF) * _TWO_M29
     x2 = x * x
@@ -132,7 +134,7 @@ def box_muller(word_r, word_t):
 CHUNK_PAIRS = 512  # pairs of elements that a kernel draws at a time: its scratch stays in the L1 cache
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(**PART, fastmath=True)
 def normals(key, slot, lane, first_pair, num_pairs, scratch, out_i, out_q):
     """Complex noise of a run of resource elements: N(0, 1) per real dimension.
 
@@ -165,7 +167,7 @@ def normals(key, slot, lane, first_pair, num_pairs, scratch, out_i, out_q):
         out_q[2 * n + 1] = y
 
 
-@njit(cache=True, nogil=True)
+@njit(**ENTRY)
 def words(key, slot, lane, first_block, num_blocks, out):
     """Raw 32-bit words of consecutive counter blocks: out uint32[>= 4 * num_blocks], block after block."""
     k0 = key & _LOW
@@ -180,21 +182,33 @@ def words(key, slot, lane, first_block, num_blocks, out):
         out[4 * n + 3] = np.uint32(d)
 
 
+@njit(**ENTRY)
+def fill_normals(key, slot, lane, first, out):
+    """out[k] = noise of element first + k, CN(0, 2); out complex64[n]."""
+    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
+    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
+    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
+    k = 0
+    while k < out.size:
+        odd = (first + k) & 1
+        n = out.size - k
+        if n > 2 * CHUNK_PAIRS - odd:
+            n = 2 * CHUNK_PAIRS - odd
+        normals(key, slot, lane, (first + k) >> 1, (n + odd + 1) >> 1, scratch, gi, gq)
+        to, real, imag = out[k : k + n], gi[odd:], gq[odd:]
+        for i in range(n):
+            to[i] = complex(real[i], imag[i])
+        k += n
+
+
 def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> np.ndarray:
     """The noise that the kernels give to elements first .. first + count - 1, for tests and slow paths.
 
     Returns: complex64[count], CN(0, 2): N(0, 1) per real dimension.
     """
-    first_pair = first // 2
-    num_pairs = (first + count + 1) // 2 - first_pair
-    scratch = np.empty((4, num_pairs), np.uint32)
-    z = np.empty((2, 2 * num_pairs), np.float32)
-    normals(
-        np.uint64(key), np.int64(slot), np.uint64(lane), np.int64(first_pair), np.int64(num_pairs),
-        scratch, z[0], z[1],
-    )  # fmt: skip
-    skip = first - 2 * first_pair
-    return (z[0] + np.complex64(1j) * z[1])[skip : skip + count].astype(np.complex64)
+    out = np.empty(count, np.complex64)
+    fill_normals(np.uint64(key), slot, np.uint64(lane), first, out)
+    return out
 
 
 def random_bytes(key: int, slot: int, num_bytes: int) -> np.ndarray:

@@ -18,6 +18,8 @@ import math
 import numpy as np
 from numba import njit
 
+from phy.jit import PART
+
 # energy of the odd-integer constellation, indexed by bits per symbol; BPSK is handled on its own axis
 NORM = np.array([0.0, 1.0, 2.0, 0.0, 10.0, 0.0, 42.0, 0.0, 170.0])
 # thresholds of the folds after the sign. A constellation with fewer folds has 2 in the places past its own:
@@ -27,33 +29,33 @@ _FOLDS = np.array(
     np.float32,
 )
 
+# places of the four bits of rail 0 (real) and 1 (imaginary) in the symbol value, 0 where there is none
+_WEIGHTS = np.array(
+    [
+        [[(1 << (m - 1 - 2 * i - rail) if 2 * i + rail < m else 0) for i in range(4)] for rail in range(2)]
+        for m in range(9)
+    ],
+    np.int32,
+)
+
 _F0, _F1, _F2 = np.float32(0), np.float32(1), np.float32(2)
 _HALF = np.float32(0.5)
 _R2 = np.float32(math.sqrt(0.5))
-_I0 = np.int32(0)
-_I1 = np.int32(1)
+_I0, _I1, _I2, _I4, _I8 = np.int32(0), np.int32(1), np.int32(2), np.int32(4), np.int32(8)
+_F4 = np.float32(4)
 
 
-@njit(cache=True, nogil=True)
-def _weight(m, stage, rail):
-    """Place of bit `stage` of rail 0 (real) or 1 (imaginary) in the symbol value; 0 if there is none."""
-    position = 2 * stage + rail
-    if m == 1:
-        return np.int32(1 if position == 0 else 0)
-    return np.int32(1 << (m - 1 - position)) if position < m else _I0
-
-
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+@njit(**PART, fastmath=True, forceinline=True)
 def _sign(v, weight):
     return -_F1 if np.int32(v & weight) != _I0 else _F1
 
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+@njit(**PART, fastmath=True, forceinline=True)
 def _level(v, w0, w1, w2, w3, t1, t2, t3):
     return _sign(v, w0) * (t1 - _sign(v, w1) * (t2 - _sign(v, w2) * (t3 - _sign(v, w3))))
 
 
-@njit(cache=True, nogil=True, fastmath=True, forceinline=True)
+@njit(**PART, fastmath=True, forceinline=True)
 def _decide(z, w0, w1, w2, w3, t1, t2, t3):
     c = w0 if z < _F0 else _I0
     a = abs(z)
@@ -63,43 +65,34 @@ def _decide(z, w0, w1, w2, w3, t1, t2, t3):
     return np.int32(c | (w3 if abs(a - t2) > t3 else _I0))
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def rail_level(m, v, rail):
-    """Level of rail 0 (real: b0, b2, ...) or 1 (imaginary: b1, b3, ...) of symbol value v (int32),
-    float32.
-    """
-    t = _FOLDS[m]
-    return _level(
-        np.int32(v),
-        _weight(m, 0, rail),
-        _weight(m, 1, rail),
-        _weight(m, 2, rail),
-        _weight(m, 3, rail),
-        t[0],
-        t[1],
-        t[2],
-    )
+    """Level of rail 0 (real: b0, b2, ...) or 1 (imaginary: b1, b3, ...) of symbol v int32, float32."""
+    t, w = _FOLDS[m], _WEIGHTS[m, rail]
+    return _level(np.int32(v), w[0], w[1], w[2], w[3], t[0], t[1], t[2])
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def rail_bits(m, z, rail):
-    """Decision of one rail at z (float32, level units): its bits at their places in the symbol value,
-    int32.
-    """
-    t = _FOLDS[m]
-    return _decide(
-        z,
-        _weight(m, 0, rail),
-        _weight(m, 1, rail),
-        _weight(m, 2, rail),
-        _weight(m, 3, rail),
-        t[0],
-        t[1],
-        t[2],
-    )
+    """Decision of one rail at z (float32, level units): its bits at their places in the symbol, int32."""
+    t, w = _FOLDS[m], _WEIGHTS[m, rail]
+    return _decide(z, w[0], w[1], w[2], w[3], t[0], t[1], t[2])
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(**PART, fastmath=True)
+def slice_qam16(sym, gi, gq, scale, n):
+    """`slice_symbols` for 16-QAM alone."""
+    for k in range(n):
+        v = np.int32(sym[k])
+        s = scale[k]
+        zi = _sign(v, _I8) * (_F2 - _sign(v, _I2)) + gi[k] * s
+        zq = _sign(v, _I4) * (_F2 - _sign(v, _I1)) + gq[k] * s
+        i = np.int32((_I8 if zi < _F0 else _I0) | (_I2 if abs(zi) > _F2 else _I0))
+        q = np.int32((_I4 if zq < _F0 else _I0) | (_I1 if abs(zq) > _F2 else _I0))
+        sym[k] = np.uint8(np.int32(i | q))
+
+
+@njit(**PART, fastmath=True)
 def slice_symbols(m, sym, gi, gq, scale, n):
     """Replace n sent symbols by the hard decisions after noise.
 
@@ -111,8 +104,9 @@ def slice_symbols(m, sym, gi, gq, scale, n):
             BPSK in units of the symbol amplitude.
         n: int64, number of symbols.
     """
-    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
-    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    a, b = _WEIGHTS[m, 0], _WEIGHTS[m, 1]
+    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
     if m == 1:
         for k in range(n):
@@ -137,11 +131,12 @@ def slice_symbols(m, sym, gi, gq, scale, n):
         sym[k] = np.uint8(np.int32(i | q))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(**PART, fastmath=True)
 def map_levels(m, sym, amplitude, n, out_i, out_q):
     """Symbols to rails: out = amplitude * level (float32[n]); BPSK has both rails at +-amplitude."""
-    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
-    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    a, b = _WEIGHTS[m, 0], _WEIGHTS[m, 1]
+    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
     if m == 1:
         b0 = a0
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
@@ -151,13 +146,14 @@ def map_levels(m, sym, amplitude, n, out_i, out_q):
         out_q[k] = amplitude * _level(v, b0, b1, b2, b3, t1, t2, t3)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(**PART, fastmath=True)
 def slice_levels(m, zi, zq, amplitude, n, sym):
     """Decisions at (zi, zq) * amplitude in level units: sym uint8[n]; BPSK decides on the sum of the
     rails.
     """
-    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
-    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    a, b = _WEIGHTS[m, 0], _WEIGHTS[m, 1]
+    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
     if m == 1:
         for k in range(n):
@@ -174,67 +170,102 @@ _TINY = np.float32(1e-30)
 _MAX_WEIGHT = np.float32(1e30)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def rails_maxlog(m, zi, zq, scale, n, plane, out):
-    """Max-log LLRs of n symbols at (zi, zq), stage by stage of the fold.
+@njit(**PART, fastmath=True)
+def maxlog_qam16(sym, gi, gq, scale, weight, n, out):
+    """`maxlog_symbols` and `interleave` for 16-QAM alone; out float32[>= 4 n].
+
+    On a rail the sign bit has 4 w z between the inner levels and twice the slope outside them, the other bit
+    4 w (2 - |z|), with w = 1 / (2 sigma^2).
+    """
+    for k in range(n):
+        v = np.int32(sym[k])
+        s = scale[k]
+        w = _F4 * weight[k]
+        zi = _sign(v, _I8) * (_F2 - _sign(v, _I2)) + gi[k] * s
+        zq = _sign(v, _I4) * (_F2 - _sign(v, _I1)) + gq[k] * s
+        di = abs(zi) - _F2
+        dq = abs(zq) - _F2
+        # beyond the outer threshold |z| counts twice less the threshold
+        ei = di if di > _F0 else _F0
+        eq = dq if dq > _F0 else _F0
+        out[4 * k] = w * (zi + (ei if zi >= _F0 else -ei))
+        out[4 * k + 1] = w * (zq + (eq if zq >= _F0 else -eq))
+        out[4 * k + 2] = -w * di
+        out[4 * k + 3] = -w * dq
+
+
+@njit(**PART, fastmath=True)
+def rails_maxlog(m, zi, zq, weight, n, plane):
+    """Max-log LLRs of n symbols at (zi, zq), one row of `plane` for each bit position, positive = bit 0.
 
     The metric of the bit 'c > 0' folded at 0, with the levels +-1, +-3, ... +-top, is the difference of the
     squared distances to the nearest level on either side, (|c| + 1)^2 - (|c| - q)^2, q nearest on c's side.
 
     Args:
         zi, zq: float32[>= n], decision variables in level units, overwritten.
-        scale: float32[>= n], noise standard deviation per rail in level units, overwritten.
-        plane: float32[8, >= n], scratch: one row a bit position.
-        out: float32[>= m * n], positive = bit 0.
+        weight: float32[>= n], `llr_weight` of the noise.
+        plane: float32[8, >= n], overwritten.
     """
-    for k in range(n):
-        v = _F2 * scale[k] * scale[k]
-        scale[k] = _F1 / v if v > _TINY else _MAX_WEIGHT
     top = np.float32((1 << (m // 2)) - 1) if m > 1 else _F1
     sign = _F1
     for stage in range((m + 1) // 2):
-        t = _FOLDS[m, min(stage, 2)]
+        t = _FOLDS[m, stage if stage < 2 else 2]
         for rail in range(1 if m == 1 else 2):
             z = zi if rail == 0 else zq
             row = plane[2 * stage + rail]
             for k in range(n):
                 c = z[k]
-                a = min(abs(c), _LARGE)
-                q = min(_F2 * np.float32(np.int32(a * _HALF)) + _F1, top)
-                d = (q + _F1) * (_F2 * a + _F1 - q) * (sign * scale[k])
+                a = abs(c)
+                a = a if a < _LARGE else _LARGE
+                q = _F2 * np.float32(np.int32(a * _HALF)) + _F1
+                q = q if q < top else top
+                d = (q + _F1) * (_F2 * a + _F1 - q) * (sign * weight[k])
                 row[k] = d if c >= _F0 else -d
                 z[k] = abs(c) - t
         top = t - _F1
         sign = -_F1
+
+
+@njit(**PART, fastmath=True)
+def llr_weight(scale):
+    """1 / (2 scale^2), finite for no noise: what a difference of squared distances is multiplied with."""
+    v = _F2 * scale * scale
+    return _F1 / v if v > _TINY else _MAX_WEIGHT
+
+
+@njit(**PART)
+def interleave(m, plane, num_bits, out):
+    """out[m * k + j] = plane[j, k] for the first num_bits places; out float32[>= num_bits]."""
+    n = num_bits // m
     # constant strides let the compiler interleave in vector registers
-    if m == 4:
-        for k in range(n):
-            for j in range(4):
-                out[4 * k + j] = plane[j, k]
-    elif m == 2:
-        for k in range(n):
-            out[2 * k] = plane[0, k]
-            out[2 * k + 1] = plane[1, k]
-    elif m == 6:
-        for k in range(n):
-            for j in range(6):
-                out[6 * k + j] = plane[j, k]
-    elif m == 8:
-        for k in range(n):
-            for j in range(8):
-                out[8 * k + j] = plane[j, k]
+    if m == 2 or m == 4:
+        for j in range(0, m, 2):
+            p, q, to = plane[j], plane[j + 1], out[j:]
+            if m == 2:
+                for k in range(n):
+                    to[2 * k] = p[k]
+                    to[2 * k + 1] = q[k]
+            else:
+                for k in range(n):
+                    to[4 * k] = p[k]
+                    to[4 * k + 1] = q[k]
     else:
-        for k in range(n):
-            out[k] = plane[0, k]
+        for j in range(m):
+            row = plane[j]
+            for k in range(n):
+                out[m * k + j] = row[k]
+    for j in range(num_bits - m * n):
+        out[m * n + j] = plane[j, n]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def maxlog_symbols(m, sym, gi, gq, scale, n, plane, out):
-    """As `slice_symbols`, but writes the max-log LLRs of the m * n bits to out; overwrites gi, gq,
-    scale.
+@njit(**PART, fastmath=True)
+def maxlog_symbols(m, sym, gi, gq, scale, weight, n, plane):
+    """As `slice_symbols`, but writes the max-log LLRs to the rows of `plane` (`rails_maxlog`); overwrites gi
+    and gq.
     """
-    a0, a1, a2, a3 = _weight(m, 0, 0), _weight(m, 1, 0), _weight(m, 2, 0), _weight(m, 3, 0)
-    b0, b1, b2, b3 = _weight(m, 0, 1), _weight(m, 1, 1), _weight(m, 2, 1), _weight(m, 3, 1)
+    a, b = _WEIGHTS[m, 0], _WEIGHTS[m, 1]
+    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
     t1, t2, t3 = _FOLDS[m, 0], _FOLDS[m, 1], _FOLDS[m, 2]
     if m == 1:
         for k in range(n):
@@ -243,10 +274,19 @@ def maxlog_symbols(m, sym, gi, gq, scale, n, plane, out):
         v = np.int32(sym[k])
         gi[k] = _level(v, a0, a1, a2, a3, t1, t2, t3) + gi[k] * scale[k]
         gq[k] = _level(v, b0, b1, b2, b3, t1, t2, t3) + gq[k] * scale[k]
-    rails_maxlog(m, gi, gq, scale, n, plane, out)
+    rails_maxlog(m, gi, gq, weight, n, plane)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
+def unpack_nibbles(data, sym):
+    """`unpack_symbols` of all data for 16-QAM."""
+    for j in range(data.size):
+        b = data[j]
+        sym[2 * j] = b >> 4
+        sym[2 * j + 1] = b & 15
+
+
+@njit(**PART)
 def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
     """First n symbols of m bits from packed bytes (MSB first); bits past num_bytes read as 0. sym: uint8[>= n
     + 8].
@@ -254,13 +294,10 @@ def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
     # a view that begins where the loops do: an index offset would keep them from vectorising safely
     data = data[first_byte : first_byte + num_bytes]
     if m == 8:
-        for j in range(min(n, num_bytes)):
+        for j in range(num_bytes):
             sym[j] = data[j]
     elif m == 4:
-        for j in range(num_bytes):
-            b = data[j]
-            sym[2 * j] = b >> 4
-            sym[2 * j + 1] = b & 15
+        unpack_nibbles(data, sym)
     elif m == 2:
         for j in range(num_bytes):
             b = data[j]
@@ -283,10 +320,10 @@ def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
             sym[4 * j + 3] = np.uint8(b2 & 63)
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
 def pack_symbols(m, sym, num_bytes, out, first_byte):
-    """Inverse of `unpack_symbols`: num_bytes packed bytes from the symbols; sym must hold zeros past its
-    end.
+    """Inverse of `unpack_symbols`: num_bytes packed bytes; what lies behind the last symbol fills up the last
+    one (`finish_bytes` replaces it).
     """
     out = out[first_byte : first_byte + num_bytes]
     if m == 8:

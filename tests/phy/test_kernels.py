@@ -25,7 +25,7 @@ def interpret(monkeypatch):
         monkeypatch.setattr(philox, "_float_of", lambda x: np.int32(x).view(np.float32))
         for module, names in (
             (philox, ["philox4x32", "box_muller"]),
-            (qam, ["_weight", "_sign", "_level", "_decide", "rail_level", "rail_bits", "rails_maxlog"]),
+            (qam, ["_sign", "_level", "_decide", "rails_maxlog", "llr_weight", "unpack_nibbles"]),
         ):
             for name in names:
                 function = getattr(module, name)
@@ -51,21 +51,43 @@ def test_slicer_and_demapper(interpret, m):
     sent = rng.integers(0, 1 << m, n, dtype=np.uint8)
     noise = rng.standard_normal((2, n + 2)).astype(np.float32)
     scale = np.abs(rng.standard_normal(n)).astype(np.float32) + np.float32(0.1)
+    weight = (0.5 / scale**2).astype(np.float32)
     hard, soft = [], []
     for pick in (lambda f: f, lambda f: f.py_func):
         sym = sent.copy()
         pick(qam.slice_symbols)(m, sym, noise[0].copy(), noise[1], scale, n)
         hard.append(sym)
-        llr, plane = np.zeros(n * m, np.float32), np.zeros((8, n), np.float32)
-        pick(qam.maxlog_symbols)(m, sent, noise[0].copy(), noise[1].copy(), scale.copy(), n, plane, llr)
+        llr, plane = np.zeros(n * m - 1, np.float32), np.zeros((8, n), np.float32)
+        pick(qam.maxlog_symbols)(m, sent, noise[0].copy(), noise[1].copy(), scale, weight, n, plane)
+        pick(qam.interleave)(m, plane, llr.size, llr)
         soft.append(llr)
         interpret()
     assert np.array_equal(*hard)
     assert np.allclose(*soft, rtol=1e-4, atol=1e-4)
 
 
+def test_16_qam_alone_is_the_general_case_at_m_4(interpret):
+    rng = np.random.default_rng(4)
+    n = 64
+    sent = rng.integers(0, 16, n, dtype=np.uint8)
+    noise = rng.standard_normal((2, n)).astype(np.float32)
+    scale = np.abs(rng.standard_normal(n)).astype(np.float32) + np.float32(0.1)
+    weight = (0.5 / scale**2).astype(np.float32)
+    general, plane, llr = sent.copy(), np.zeros((8, n), np.float32), np.zeros(4 * n, np.float32)
+    qam.slice_symbols(4, general, noise[0].copy(), noise[1], scale, n)
+    qam.maxlog_symbols(4, sent, noise[0].copy(), noise[1].copy(), scale, weight, n, plane)
+    qam.interleave(4, plane, llr.size, llr)
+    for pick in (lambda f: f, lambda f: f.py_func):
+        hard, soft = sent.copy(), np.zeros(4 * n, np.float32)
+        pick(qam.slice_qam16)(hard, noise[0], noise[1], scale, n)
+        pick(qam.maxlog_qam16)(sent, noise[0], noise[1], scale, weight, n, soft)
+        assert np.array_equal(hard, general)
+        assert np.allclose(soft, llr, rtol=1e-4, atol=1e-4)
+        interpret()
+
+
 @pytest.mark.parametrize("m", ORDERS)
-def test_packing(m):
+def test_packing(interpret, m):
     rng = np.random.default_rng(m)
     data = rng.integers(0, 256, 25, dtype=np.uint8)
     n = -(-200 // m)
@@ -73,6 +95,7 @@ def test_packing(m):
     for i, pick in enumerate((lambda f: f, lambda f: f.py_func)):
         pick(qam.unpack_symbols)(m, data, 0, 25, n, sym[i])
         pick(qam.pack_symbols)(m, sym[i], 25, out[i], 0)
+        interpret()
     assert np.array_equal(*sym)
     assert np.array_equal(out[0], data) and np.array_equal(out[1], data)
 
@@ -106,36 +129,44 @@ def test_symbol_kernels(m):
 
 @pytest.mark.parametrize("m", ORDERS)
 def test_burst_kernels(make_bursts, m):
+    """The bodies of the entries, interpreted around compiled parts, against the compiled entries."""
     h = np.random.default_rng(1).standard_normal((2, 2, 3)) * (1 + 1j)
     b = make_bursts(m, {1: 2, 2: 4, 4: 11, 6: 17, 8: 22}[m], 48, num_bursts=2, h=h)
-    start = np.array([0, 48 * m, 96 * m], np.int64)
+    start = np.array([0, 48 * m], np.int64)
     given = np.ones(96, np.complex64)
     table = np.linspace(0.4, 0.0, 20 * m).reshape(20, m)
 
-    def hard(kernel, *rest):
-        received, errors, snr = b.payload.copy(), np.zeros(2, np.int64), np.zeros(2)
-        kernel(*b.arguments(*rest), received, errors, snr)
-        return received, errors, snr
-
     def through(kernel, noise, soft):
+        received, llr = b.payload.copy(), np.zeros(96 * m, np.float32)
+        ints, reals = b.tables()
+        ints[:, burst_kernels.START] = start if noise is None else start // m
+        out = (None, llr) if soft else (received, None)
+        assert kernel(b.payload, b.h, ints, reals, 1.0, 0, 2, b.any_order(), noise, *out) == -1
+        return received, llr, ints, reals
+
+    def injected(kernel):
+        received = b.payload.copy()
+        ints, reals = b.tables()
+        assert kernel(b.payload, b.h, ints, reals, 1.0, 0, 2, 1.1, received) == -1
+        return received, ints, reals
+
+    def flipped(kernel):
         received, errors, snr = b.payload.copy(), np.zeros(2, np.int64), np.zeros(2)
-        llr = np.zeros(96 * m, np.float32)
-        hard_out = (None, None) if soft else (received, errors)
-        soft_out = (llr, start) if soft else (None, None)
-        where = None if noise is None else b.offset * 0
-        kernel(*b.arguments(0, 2, noise, where, *hard_out, *soft_out, snr))
-        return received, errors, snr, llr
+        kernel(*b.arguments(table, 0.0, 1.0, received, errors, snr))
+        return received, errors, snr
 
     calls = [
         lambda pick: through(pick(burst_kernels.transmit), None, False),
         lambda pick: through(pick(burst_kernels.transmit), None, True),
         lambda pick: through(pick(burst_kernels.transmit), given, False),
-        lambda pick: hard(pick(injection_kernels.transmit_injected), 0, 2, 1.1),
-        lambda pick: hard(pick(injection_kernels.transmit_flips), table, 0.0, 1.0),
+        lambda pick: injected(pick(injection_kernels.transmit_injected)),
+        lambda pick: flipped(pick(injection_kernels.transmit_flips)),
     ]
-    for call in calls:
-        for compiled, plain in zip(call(lambda f: f), call(lambda f: f.py_func)):
-            assert np.allclose(compiled, plain, rtol=1e-4, atol=1e-4)
+    expected = [call(lambda f: f) for call in calls]
+    plain = [call(lambda f: f.py_func) for call in calls]
+    for compiled, interpreted in zip(expected, plain):
+        for x, y in zip(compiled, interpreted):
+            assert np.allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
 PROBE = """
