@@ -57,6 +57,13 @@ class Radio(Checked):
         source="docs/phy.md",
         rule=one_of("noise", "injection"),
     )
+    error_places: str = parameter(
+        "channel",
+        meaning="wrong bits stay where they fell (channel), or as many are put elsewhere in their packet: "
+        "independent, bursts",
+        source="docs/fidelity.md",
+        rule=one_of("channel", "independent", "bursts"),
+    )
     channel_knowledge: str = parameter(
         "perfect",
         meaning="receiver of levels bit and waveform: perfect, or estimated from pilots by ls or lmmse",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,14 +14,15 @@ from netsim.link import FLOOR_GUARD, Block, Grants, grant_snr_db
 from netsim.streams import Streams
 from netsim.systems.toscn import Toscn
 from netsim.world import World
-from phy.bursts import Bursts, Received
+from phy.bursts import Bursts, Received, burst_bits
 from phy.channel import frequency_response
 from phy.estimation import Estimator, transmit_bit_estimated
 from phy.injection import transmit_injected
-from phy.link import transmit_bit
+from phy.link import equalised_symbols, transmit_bit
+from phy.modulation import map_bits
 from phy.scrambling import scramble
 from phy.table import BerTable, measure_ber_table, transmit_table
-from phy.waveform import transmit_waveform
+from phy.waveform import equalised_waveform, transmit_waveform
 
 
 class OfdmLink:
@@ -100,6 +102,33 @@ class OfdmLink:
         Energy per resource element: P / n subcarriers over the useful symbol time 1 / spacing. The prefix
         costs time on top of that, the pilots whole symbols (SNR contract, docs/snr.md).
         """
+        bursts, widths, lowest = self._on_air(slot, grants, world, blocks)
+        taps = world.taps[np.array([block.ue for block in blocks], dtype=np.int64)]
+        received = self._through_the_channel(bursts, taps, widths, lowest)
+        parts = np.split(received.payload, bursts.offset[1:])
+        decided = [self._scrambled(block.ue, part) for block, part in zip(blocks, parts)]
+        return replace(received, payload=np.concatenate(decided) if blocks else received.payload)
+
+    def equalised(
+        self, slot: int, grants: Grants, world: World, blocks: list[Block]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What `transmit` slices and what was sent, complex64[symbols] a block, unit mean energy: for looking
+        at, with the channel known to the receiver.
+        """
+        bursts, widths, lowest = self._on_air(slot, grants, world, blocks)
+        if self.level == "waveform":
+            taps = world.taps[np.array([block.ue for block in blocks], dtype=np.int64)]
+            y, _, start, _ = equalised_waveform(bursts, self.ofdm, taps, widths, lowest)
+        else:
+            y, _, start, _ = equalised_symbols(bursts)
+        order = self.radio.bits_per_symbol
+        sent = [map_bits(burst_bits(bursts, i, pad=True), order) for i in range(bursts.size)]
+        return [y[first:last] for first, last in itertools.pairwise(start)], sent
+
+    def _on_air(
+        self, slot: int, grants: Grants, world: World, blocks: list[Block]
+    ) -> tuple[Bursts, np.ndarray, np.ndarray]:
+        """The blocks as bursts, and the width and lowest subcarrier of each."""
         ue = np.array([block.ue for block in blocks], dtype=np.int64)
         flat = world.taps.shape[2] == 1 and self.estimator is None
         subcarriers = self.num_subcarriers(grants.bandwidth_hz)
@@ -124,10 +153,7 @@ class OfdmLink:
             slot=np.full(len(blocks), slot, dtype=np.int64),
             num_subcarriers=np.ones_like(ue) if flat else subcarriers[ue],
         )
-        received = self._through_the_channel(bursts, world.taps[ue], subcarriers[ue], lowest[ue])
-        parts = np.split(received.payload, bursts.offset[1:])
-        decided = [self._scrambled(block.ue, part) for block, part in zip(blocks, parts)]
-        return replace(received, payload=np.concatenate(decided) if blocks else received.payload)
+        return bursts, subcarriers[ue], lowest[ue]
 
     def _through_the_channel(
         self, bursts: Bursts, taps: np.ndarray, widths: np.ndarray, lowest: np.ndarray

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from netsim.commands.sweep import live, report_console, report_failures
-from netsim.studies import fidelity, fidelity_report, page
+from netsim.studies import error_study, fidelity, fidelity_report, page
 from netsim.studies.attribution import Attribution, Game, play
 from netsim.studies.campaign import Outcome, Store, Wanted, Workers, execute, replicated
 from netsim.studies.declaration import Mechanism
@@ -29,6 +29,7 @@ class Request:
     design: Design
     mechanisms: tuple[Mechanism, ...]  # empty: no attribution
     attributed: str  # policy whose gap is attributed
+    errors: bool  # study the places of bit errors, where the system declares how
     orders: int | None  # random orders a world; None: all subsets of few, some orders of many
     jobs: int
     scheduler: str | None
@@ -44,15 +45,21 @@ def main(request: Request) -> int:
     store = Store(request.out, request.any_version)
     work = workers(request.jobs, request.scheduler)
     outcome, data = _comparison(request, store, work)
-    attributions = []
-    for game in _games(request):
-        wanted = game.wanted(data.worlds)
-        played = _execute(store, wanted, work, request.design.study.kpi, f"attribution: {game.title}")
-        outcome.failures += played.failures
-        attributions.append(play(game, played, data.worlds))
+    games, design = _games(request), request.design
+    places = design.study.errors if request.errors else None
+    level = design.levels[-1]
+    wanted = [point for game in games for point in game.wanted(data.worlds)]
+    if places is not None:
+        wanted += replicated(list(error_study.points(design.scenario, places, level).values()), data.worlds)
+    if wanted:
+        rest = _execute(store, wanted, work, design.study.kpi, "where it comes from")
+        outcome.failures += rest.failures
+    attributions = [play(game, rest, data.worlds) for game in games]
     failures = [str(failure) for failure in outcome.failures]
-    sources = _sources(outcome)
-    report = fidelity_report.analyse(data, attributions, failures, request.command, sources)
+    report = fidelity_report.analyse(data, attributions, failures, request.command, _sources(outcome))
+    if places is not None:
+        report.errors = error_study.analyse(design.scenario, places, level, rest, data.worlds)
+        report.verdicts.append(error_study.verdict(report.errors, places))
     paths = fidelity_report.write(report, request.report)
     console = report_console()
     _print(console, report, attributions)

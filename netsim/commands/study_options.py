@@ -118,6 +118,9 @@ def fidelity(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--attribute", metavar="POLICY", help="policy whose gap is attributed (the first)")
     parser.add_argument(
+        "--no-errors", action="store_true", help="leave out the study of the places of bit errors"
+    )
+    parser.add_argument(
         "--orders", type=int, metavar="N", help="sample N orders a world instead of all subsets (0: all)"
     )
     _campaign_options(parser)
@@ -153,6 +156,7 @@ def fidelity(arguments: Sequence[str]) -> int:
             design=design,
             mechanisms=mechanisms,
             attributed=options.attribute or policies[0],
+            errors=not options.no_errors and design.levels[-1] != "paper",
             orders=options.orders,
             jobs=options.jobs,
             scheduler=options.scheduler,

@@ -14,7 +14,7 @@ Figure = dict[str, Any]
 # Okabe, Ito: distinguishable with all common kinds of colour vision, and in grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 INK, GRID = "#1a1a1a", "#e4e4e4"
-KIND_TEXT = {DEPLOYED: "planned by the formula", ADAPTED: "planned at the level itself"}
+KIND_TEXT = {DEPLOYED: "by the formula", ADAPTED: "at the level"}
 
 
 def layout(height: int, **more: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def forest(gaps: Sequence[Row], kpi: str, margin: float) -> Figure:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": KIND_TEXT[kind],
+                "name": f"planned {KIND_TEXT[kind]}",
                 "y": [f"{row['policy']} · {row['level']}" for row in mine],
                 "x": [row["gap"] * s for row, s in zip(mine, scale)],
                 "error_x": {
@@ -105,7 +105,7 @@ def slopes(scores: Sequence[Row], levels: Sequence[str], policies: Sequence[str]
         "data": traces,
         "layout": layout(
             420,
-            xaxis={"title": {"text": f"level that judges ({KIND_TEXT[kind]})"}, "type": "category"},
+            xaxis={"title": {"text": f"level that judges (planned {KIND_TEXT[kind]})"}, "type": "category"},
             yaxis={"title": {"text": scores[0]["kpi"]}, "rangemode": "tozero"},
         ),
     }
@@ -134,7 +134,7 @@ def transfer(scores: Sequence[Row], levels: Sequence[str], policy: str) -> Figur
             120 + 60 * len(levels),
             xaxis={"title": {"text": "judged at"}, "type": "category", "showgrid": False},
             yaxis={
-                "title": {"text": "planned at"},
+                "title": {"text": "planned at", "standoff": 18},
                 "type": "category",
                 "autorange": "reversed",
                 "showgrid": False,

@@ -32,6 +32,20 @@ class Mechanism:
 
 
 @dataclass(frozen=True)
+class ErrorPlaces:
+    """Are bit errors just a rate? The same number of errors in every packet at real and at other places.
+
+    `patterns`: name -> parameters, real errors first. `conditions`: name -> parameters, from few errors to
+    many. `policy`: one whose decisions do not depend on errors. `kpi`: what the errors harm.
+    """
+
+    patterns: Mapping[str, Overrides]
+    conditions: Mapping[str, Overrides]
+    policy: Overrides
+    kpi: str
+
+
+@dataclass(frozen=True)
 class Study:
     """Declaration of one system.
 
@@ -43,6 +57,7 @@ class Study:
         formula: parameters of the formulas' world, in which mechanisms are switched on.
         mechanisms: in the order in which a page lists them.
         margin: relative margin of equivalence that the system's makers find fair.
+        errors: the same errors at other places; None where the system has no such parameter.
     """
 
     kpi: str
@@ -51,6 +66,7 @@ class Study:
     formula: Overrides = field(default_factory=lambda: {"phy": "paper"})
     mechanisms: tuple[Mechanism, ...] = ()
     margin: float = 0.02
+    errors: ErrorPlaces | None = None
 
     def policy(self, name: str) -> Overrides:
         """Parameters of a policy: a declared one, or the name of an agent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netsim.studies.declaration import Mechanism, Study
+from netsim.studies.declaration import ErrorPlaces, Mechanism, Study
 
 study = Study(
     kpi="reward per slot",
@@ -68,5 +68,18 @@ study = Study(
             "every message arrives → one of a hundred is lost",
             {"signalling.loss": 0.01},
         ),
+    ),
+    errors=ErrorPlaces(
+        patterns={
+            "as the channel made them": {"radio.error_places": "channel"},
+            "independent flips": {"radio.error_places": "independent"},
+            "bursts": {"radio.error_places": "bursts"},
+        },
+        conditions={
+            f"N0 = {psd:g} dBm/Hz": {"radio.noise_psd_dbm_hz": psd}
+            for psd in (-155.0, -150.0, -145.0, -140.0, -135.0, -130.0)
+        },
+        policy={"agent.name": "equal", "agent.compression": 0.85},
+        kpi="accuracy per packet",
     ),
 )

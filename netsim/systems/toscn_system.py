@@ -10,6 +10,7 @@ import numpy as np
 from netsim.agents.policy import Policy
 from netsim.buffer import Buffer
 from netsim.link import Block, Grants, Link, PaperLink
+from netsim.link_errors import MovedErrors
 from netsim.link_partial import PartialLink
 from netsim.recorder import Recorder
 from netsim.streams import Streams
@@ -29,7 +30,9 @@ def make_link(scenario: Toscn, streams: Streams) -> Link:
         return PartialLink(scenario, streams)
     from netsim.link_ofdm import OfdmLink  # brings numba, which level `paper` does without
 
-    return OfdmLink(scenario, streams)
+    link = OfdmLink(scenario, streams)
+    places = scenario.radio.error_places
+    return link if places == "channel" else MovedErrors(link, places, streams)
 
 
 def make_task(scenario: Toscn, streams: Streams) -> Task:
