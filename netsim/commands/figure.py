@@ -81,7 +81,6 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "green-interference": "netsim.commands.figure_green_interference",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
-    "scqos-2b": "netsim.commands.figure_scqos_2b",
     "toscn-5": "netsim.commands.figure_toscn_5",
     **dict.fromkeys((f"toscn-{k}" for k in range(6, 13)), "netsim.commands.figure_toscn_agents"),
     "toscn-delays": "netsim.commands.figure_toscn_delays",
