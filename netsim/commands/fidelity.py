@@ -108,8 +108,8 @@ def _games(request: Request) -> list[Game]:
     if orders is None:
         orders = 0 if len(request.mechanisms) <= MOST_EXACT else SAMPLED_ORDERS
     policy = study.policy(request.attributed)
-    by_formula = {**policy, **study.planned.get(design.reference, {})}
-    adapted = {**policy, **study.planned.get(design.levels[-1], {})}
+    by_formula = {**study.planned.get(design.reference, {}), **policy}
+    adapted = {**study.planned.get(design.levels[-1], {}), **policy}
     plans = {DEPLOYED: by_formula} if adapted == by_formula else {DEPLOYED: by_formula, ADAPTED: adapted}
     titles = {
         DEPLOYED: f"{request.attributed}, planned by the formula",

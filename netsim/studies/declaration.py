@@ -51,7 +51,8 @@ class Study:
 
     Attributes:
         kpi: the figure by which policies are compared and verdicts are given; larger is better.
-        policies: name -> parameters; the first is the one whose gap is attributed.
+        policies: name -> parameters; the first is the one whose gap is attributed. They stand above those of
+            `planned`: a policy to which it makes no difference where it planned fixes them, and is run once.
         planned: level -> parameters with which every policy plans, or was trained, at that level; levels that
             are not named plan as the scenario says.
         formula: parameters of the formulas' world, in which mechanisms are switched on.

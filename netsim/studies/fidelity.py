@@ -77,8 +77,8 @@ class Design:
                     point = Point(policy, planned, level)
                     labels = (("policy", policy), ("planned", planned), ("level", level))
                     assignments = {
-                        **self.study.policy(policy),
                         **self.study.planned.get(planned, {}),
+                        **self.study.policy(policy),
                         "phy": level,
                     }
                     found[point] = Variant(labels, campaign.override(self.scenario, labels, assignments))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from netsim.studies.declaration import ErrorPlaces, Mechanism, Study
 
+_NO_PLAN = {"agent.plan": "link"}  # what these policies believe makes no difference
+
 study = Study(
     kpi="reward per slot",
     policies={
         "je_qse": {"agent.name": "je_qse"},
         "myopic": {"agent.name": "myopic"},
         "je_equal": {"agent.name": "je_equal"},
-        "equal .85": {"agent.name": "equal", "agent.compression": 0.85},
-        "prop .85": {"agent.name": "prop", "agent.compression": 0.85},
-        "random": {"agent.name": "random"},
+        "equal .85": {"agent.name": "equal", "agent.compression": 0.85, **_NO_PLAN},
+        "prop .85": {"agent.name": "prop", "agent.compression": 0.85, **_NO_PLAN},
+        "random": {"agent.name": "random", **_NO_PLAN},
     },
     planned={
         "paper": {"agent.plan": "shannon"},
