@@ -20,6 +20,7 @@ EPILOG = """commands:
   python -m netsim figure NAME            one published table or figure, with its data as CSV
   python -m netsim train SCENARIO         trains an agent; weights, learning curve, evaluation
   python -m netsim bank                   measures the similarity bank of a text codec
+  python -m netsim accuracy               measures f_s(k, SINR) of a text codec for green
   python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
   python -m netsim fidelity SCENARIO      how far are the formulas from the bits: gaps, ranking, a page
 
@@ -176,6 +177,12 @@ def _train(arguments: Sequence[str]) -> int:
     return train.command(arguments)
 
 
+def _accuracy(arguments: Sequence[str]) -> int:
+    from netsim.commands import accuracy
+
+    return accuracy.command(arguments)
+
+
 def _bank(arguments: Sequence[str]) -> int:
     from netsim.commands import bank
 
@@ -183,6 +190,7 @@ def _bank(arguments: Sequence[str]) -> int:
 
 
 COMMANDS = {
+    "accuracy": _accuracy,
     "bank": _bank,
     "run": _run,
     "train": _train,
