@@ -188,6 +188,12 @@ def train(
     return _write(plan, run, weights_file(plan, out), checkpoint)
 
 
+def export(path: Path, target: Path) -> None:
+    """Writes the weights of a finished training alone, without curve and evaluation: what ships."""
+    arrays, about = files.load(path)
+    files.save(target, {name: a for name, a in arrays.items() if name[0].isdigit()}, about)
+
+
 def _write(plan: Plan, run: _Training, path: Path, checkpoint: Path) -> Result:
     layers = run.algorithm.policy_arrays()
     episodes = EVALUATION_EPISODES if plan.scenario.phy == "paper" else EVALUATION_EPISODES // 4

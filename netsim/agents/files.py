@@ -22,6 +22,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> No
     part = path.with_name(path.name + ".part")
     metadata = {"format": FORMAT, "about": json.dumps(about, sort_keys=True)}
     save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part, metadata=metadata)
+    part.chmod(0o644)  # the library writes for the owner alone
     os.replace(part, path)
 
 
