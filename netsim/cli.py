@@ -149,14 +149,19 @@ def _figure(arguments: Sequence[str]) -> int:
 
     parser = Parser(prog="python -m netsim figure", description="Reproduces one published table or figure.")
     parser.add_argument("name", help="one of: " + ", ".join(figure.FIGURES))
-    parser.add_argument("--episodes", type=int, metavar="N", help="episodes behind each number")
+    parser.add_argument("--episodes", type=int, metavar="N", help="episodes (or drops) behind each number")
+    parser.add_argument("--slots", type=int, metavar="N", help="slots of each training (figures of green)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--quick", action="store_true", help="a coarse version in a minute or two")
     parser.add_argument(
         "--out", type=Path, default=Path("results/published"), metavar="DIR", help="where CSV and picture go"
     )
     options = parser.parse_args(arguments)
-    return figure.main(options.name, options.episodes, options.jobs, options.quick, options.out)
+    from netsim.commands.figure_request import Request
+
+    return figure.main(
+        Request(options.name, options.episodes, options.jobs, options.quick, options.out, options.slots)
+    )
 
 
 def _sweep(arguments: Sequence[str]) -> int:

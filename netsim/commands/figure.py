@@ -6,7 +6,6 @@ import difflib
 import importlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -16,20 +15,22 @@ from netsim.commands.figure_request import progress as _progress
 from phy.parameters import ParameterError
 
 
-def main(name: str, episodes: int | None, jobs: int, quick: bool, out: Path) -> int:
-    """Makes the figure `name`; returns 0."""
+def main(request: Request) -> int:
+    """Makes the figure that is asked for; returns 0."""
+    name = request.name
     if name not in FIGURES:
         near = difflib.get_close_matches(name, FIGURES, 1)
         hint = f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(FIGURES)
         raise ParameterError(f"figure {name}: no such figure ({hint})")
-    if jobs < 1:
-        raise ParameterError(f"--jobs {jobs}: must be >= 1")
-    if episodes is not None and episodes < 2:
-        raise ParameterError(f"--episodes {episodes}: must be >= 2")
+    for option, value, least in (
+        ("jobs", request.jobs, 1), ("episodes", request.episodes, 2), ("slots", request.slots, 200)
+    ):  # fmt: skip
+        if value is not None and value < least:
+            raise ParameterError(f"--{option} {value}: must be >= {least}")
     make = FIGURES[name]
     if isinstance(make, str):
         make = importlib.import_module(make).main
-    make(Request(name, episodes, jobs, quick, out))
+    make(request)
     return 0
 
 
@@ -78,9 +79,11 @@ def _phy_ber(request: Request) -> None:
 
 # a function, or the module (imported when asked for) whose `main` takes the request
 FIGURES: dict[str, Callable[[Request], None] | str] = {
+    **dict.fromkeys(("green-4", "green-5", "green-6"), "netsim.commands.figure_green"),
     "green-interference": "netsim.commands.figure_green_interference",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
+    "toscn-2": "netsim.commands.figure_toscn_2",
     "toscn-5": "netsim.commands.figure_toscn_5",
     **dict.fromkeys((f"toscn-{k}" for k in range(6, 13)), "netsim.commands.figure_toscn_agents"),
     "toscn-delays": "netsim.commands.figure_toscn_delays",

@@ -16,21 +16,25 @@ from phy.parameters import ParameterError
 
 @dataclass(frozen=True)
 class Request:
-    """One figure and its options; `episodes` is None where the command line does not say."""
+    """One figure and its options; None where the command line does not say.
+
+    `episodes`: replications behind each number (episodes, drops). `slots`: of a training.
+    """
 
     name: str
     episodes: int | None
     jobs: int
     quick: bool
     out: Path
+    slots: int | None = None
 
     def one_process(self) -> None:
         """For figures that neither run episodes nor use several processes.
 
         Raises:
-            ParameterError: `--episodes` or `--jobs` was given.
+            ParameterError: `--episodes`, `--slots` or `--jobs` was given.
         """
-        if self.episodes is not None or self.jobs != 1:
+        if self.episodes is not None or self.slots is not None or self.jobs != 1:
             raise ParameterError(f"figure {self.name}: has no episodes and runs in one process")
 
 

@@ -1,0 +1,134 @@
+"""The runs behind green's Figs 4, 5 and 6: five schemes on the same drops, learning inside the event loop.
+
+Every run is a trace of `learn_slots` slots of learning and `frozen_slots` more with frozen weights, kept in
+the results folder like those of any campaign; what is there already is not run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netsim import params
+from netsim.streams import Streams
+from netsim.studies.campaign import Axis, Outcome, Store, Task, Variant, execute, replicated, variants
+from netsim.studies.workers import workers
+from netsim.systems.green import LEARNERS, Green
+from netsim.systems.green_bounds import Genie
+from netsim.systems.green_curves import accuracy_of
+from netsim.systems.green_model import Model, RequirementDraw
+from netsim.systems.green_parameters import PRESETS
+from netsim.systems.green_world import GreenWorld
+from netsim.trace import read_trace
+from phy.parameters import ParameterError
+
+SCHEMES = (*LEARNERS, "greedy", "random")
+BOUND_SLOTS = 300
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run: presets and numbers of cells, drops, slots."""
+
+    cells: tuple[int, ...]
+    presets: tuple[str, ...]
+    drops: int
+    learn_slots: int
+    frozen_slots: int
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Series:
+    """One run: energy efficiency float64[T] and power level int[T, M] of learning and frozen slots."""
+
+    ee: np.ndarray
+    level: np.ndarray
+    learn_slots: int
+
+    @property
+    def learning(self) -> np.ndarray:
+        return self.ee[: self.learn_slots]
+
+    @property
+    def frozen(self) -> np.ndarray:
+        return self.ee[self.learn_slots :]
+
+
+Key = tuple[str, int, str]  # preset, cells, scheme
+
+
+def scenario_of(plan: Plan, preset: str, cells: int, scheme: str) -> Green:
+    """The scenario of one run."""
+    values = {
+        **PRESETS[preset],
+        "layout.num_cells": cells,
+        "agent.name": scheme,
+        "agent.learn_slots": plan.learn_slots,
+        "slots": plan.learn_slots + plan.frozen_slots,
+        "episode_slots": plan.learn_slots + plan.frozen_slots,
+        "seed": plan.seed,
+    }
+    made = params.override(Green(), values)
+    assert isinstance(made, Green)
+    return made
+
+
+def collect(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None]) -> dict[Key, list[Series]]:
+    """All series, by preset, cells and scheme; a list over drops.
+
+    Raises:
+        ParameterError: a run failed (in one line which and why).
+    """
+    chosen: dict[str, Key] = {}
+    wanted: list[Variant] = []
+    for preset in plan.presets:
+        for cells in plan.cells:
+            for scheme in SCHEMES:
+                base = scenario_of(plan, preset, cells, scheme)
+                (variant,) = variants(base, [Axis.of_path("agent.name", [scheme])])
+                chosen[variant.digest] = (preset, cells, scheme)
+                wanted.append(variant)
+    total = len(wanted) * plan.drops
+
+    def report(task: Task | None, reason: str, outcome: Outcome, left: int) -> None:
+        advance(total - left, total)
+
+    outcome = execute(Store(out), replicated(wanted, range(plan.drops)), workers(jobs), report)
+    if outcome.failures:
+        raise ParameterError(str(outcome.failures[0]))
+    return {
+        chosen[variant.digest]: [
+            series_of(outcome.files[variant, drop], plan.learn_slots) for drop in range(plan.drops)
+        ]
+        for variant in wanted
+    }
+
+
+def series_of(path: Path, learn_slots: int) -> Series:
+    """The series of one trace."""
+    trace = read_trace(path)
+    slots, stations = trace["slots"], trace["stations"]
+    level = stations["power_level"].reshape(len(slots["slot"]), -1)
+    return Series(slots["objective"], level, learn_slots)
+
+
+def bounds(plan: Plan, preset: str, cells: int, drop: int) -> dict[str, float]:
+    """Mean efficiency of schemes that know more, over the first slots of a drop: the full-CSI bound, lowest
+    power with the best k of each slot, and the best constant choice.
+    """
+    system = scenario_of(plan, preset, cells, "random").parameters
+    streams = Streams(plan.seed, drop)
+    world = GreenWorld(system.layout, streams)
+    world.new_drop()
+    required = RequirementDraw(system.qoe, cells, streams).draw(accuracy_of(system.codec))
+    genie, gain = Genie(Model(system, required)), world.gains(BOUND_SLOTS)
+    draws = streams.sequential("baseline")
+    return {
+        "ub_coord": float(genie.by_coordinates(gain, draws).ee.mean()),
+        "level1_genie_k": float(genie.evaluate(np.ones(cells, np.int64), gain).ee.mean()),
+        "static_best": float(genie.static_best(gain, draws).ee.mean()),
+    }
