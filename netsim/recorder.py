@@ -6,9 +6,8 @@ behind the buffers (memory here, HDF5 in netsim.trace) sees whole chunks only.
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -65,20 +64,18 @@ class Recorder:
             raise self._unknown(table)
         buffer.check_names(columns)
         values = [v if type(v := columns[name]) in _PLAIN else np.asarray(v) for name in buffer.names]
-        shapes = [
-            v.shape if isinstance(v, np.ndarray) else (len(v),) if isinstance(v, list) else () for v in values
-        ]
-        lengths = {shape for shape in shapes if shape}
-        if len(lengths) != 1 or len(next(iter(lengths))) != 1:
-            found = ", ".join(f"{name} {shape}" for name, shape in zip(buffer.names, shapes) if shape)
+        shapes = {v.shape if type(v) is np.ndarray else (len(v),) for v in values if type(v) in _ARRAYS}
+        shapes.discard(())  # a 0-d array is a scalar
+        if len(shapes) != 1 or len(shape := next(iter(shapes))) != 1:
+            found = ", ".join(f"{k} {np.shape(v)}" for k, v in zip(buffer.names, values) if np.shape(v))
             rule = "columns must be 1-D and equally long"
             raise TraceError(f"trace: extend {table}: {found or 'scalars only'}: {rule}")
-        ((count,),) = lengths
+        count = shape[0]
         if count <= _SMALL:
             buffer.add([_listed(v, count) for v in values])
             return
         buffer.drain()
-        arrays = (np.asarray(v) if shape else np.full(count, v) for v, shape in zip(values, shapes))
+        arrays = (np.asarray(v) if np.shape(v) else np.full(count, v) for v in values)
         buffer.put({c.name: buffer.cast(c, array) for c, array in zip(buffer.table.columns, arrays)})
 
     def annotate(self, **provenance: Any) -> None:
@@ -129,14 +126,17 @@ class Recorder:
         return TraceError(f"trace: no table {table!r}: must be one of {', '.join(self._buffers)}")
 
 
-_PLAIN = frozenset((int, float, str, list, np.ndarray))
+_ARRAYS = frozenset((list, np.ndarray))
+_PLAIN = frozenset((int, float, str)) | _ARRAYS
 
 
-def _listed(value: Any, count: int) -> Iterable[Any]:
+def _listed(value: Any, count: int) -> list[Any]:
     """A column as `count` Python values."""
-    if isinstance(value, np.ndarray):
-        return value.tolist() if value.ndim else itertools.repeat(value.item(), count)
-    return value if isinstance(value, list) else itertools.repeat(value, count)
+    if type(value) is list:
+        return value
+    if type(value) is np.ndarray:
+        return value.tolist() if value.ndim else [value.item()] * count
+    return [value] * count
 
 
 class MemoryTrace(Recorder):
