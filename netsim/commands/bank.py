@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.table import Table
 
 from netsim.cli import Parser
@@ -36,6 +37,8 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--realisations", type=int, default=32, metavar="R", help="noise draws (default 32)")
     parser.add_argument("--metric", default="minilm", metavar="NAME", help=f"one of {', '.join(METRICS)}")
     parser.add_argument("--mode", default="midpoint", metavar="MODE", help="of SBQ (default midpoint)")
+    parser.add_argument("--equal-energy", action="store_true",
+                        help="unit mean symbol energy at each number of bits, not of equiprobable bits")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default 1)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, *.bank.npz")
     options = parser.parse_args(arguments)
@@ -50,7 +53,7 @@ def command(arguments: Sequence[str]) -> int:
     with progress("bank") as advance:
         bank = build_bank(
             codec, sentences, load_metric(options.metric), Streams(options.seed), options.realisations,
-            mode=options.mode, corpus=held_out.source, advance=advance,
+            mode=options.mode, equal_energy=options.equal_energy, corpus=held_out.source, advance=advance,
         )  # fmt: skip
     save_bank(bank, options.out)
     _report(bank, options.out)
@@ -77,6 +80,9 @@ def _report(bank: Bank, path: Path) -> None:
         f"{bank.num_items} sentences ({about['corpus']}), {bank.similarity.shape[3]} realisations",
         markup=False,
     )
+    energy = ", ".join(f"{10 * np.log10(e):+.2f} dB" for e in about["symbol_energy"])
+    scaled = "scaled to 0 dB" if about["equal_energy"] else "as it is"
+    out.print(f"mean symbol energy at 1, 2, 3 bits: {energy}, {scaled}")
     out.print(
         f"floor of {about['metric']}: {about['floor']:.3f} ± {about['floor_std']:.3f} (standard deviation)"
     )

@@ -9,11 +9,13 @@ import pytest
 
 from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_levels import threshold
+from netsim.semantics.sbq_mapping import mapping_of
 from netsim.semantics.similarity import load_metric
 from netsim.streams import Streams
 from netsim.systems.scqos_bank_build import build_bank, decoded, smallest_hashes
 from netsim.systems.scqos_bank_file import load_bank, save_bank
 from netsim.systems.scqos_bank_synthetic import synthetic_bank
+from netsim.systems.scqos_link import over_awgn, symbol_energy
 from phy.parameters import ParameterError
 
 WORDS = [
@@ -110,6 +112,23 @@ def test_the_bank_says_what_it_is(built):
     assert bank.about["corpus"] == "words" and bank.about["rounding"] == "half to even"
     assert bank.about["p_th"] == [codec.quantizer(n).p_th for n in (1, 2, 3)]
     assert 0.0 < bank.about["floor"] < 0.6
+
+
+def test_energy_can_be_made_equal(built):
+    """Symbols scaled to unit mean energy: as many errors as without scaling at an SNR lower by their energy."""
+    codec, bank = built
+    words, mapping = codec.quantizer(3).encode(codec.features), mapping_of(8, 3)
+    payload = mapping.pack(words)
+    energy = symbol_energy(payload, mapping.num_bits)
+    assert bank.about["symbol_energy"][2] == pytest.approx(energy) and energy != pytest.approx(1.0, abs=0.02)
+    scaled = over_awgn(payload, mapping.num_bits, 8.0, 5, np.arange(40), energy)
+    shifted = over_awgn(payload, mapping.num_bits, 8.0 - 10 * np.log10(energy), 5, np.arange(40))
+    np.testing.assert_array_equal(scaled, shifted)
+    every = np.arange(256, dtype=np.uint8)[:, None]
+    assert symbol_energy(every, 8) == pytest.approx(1.0, rel=1e-6)
+    metric = load_metric("token_f1")
+    equal = build_bank(codec, codec.sentences, metric, Streams(1), 4, GRID_DB, equal_energy=True)
+    assert equal.about["equal_energy"] and equal.about["symbol_energy"] == bank.about["symbol_energy"]
 
 
 def test_file_holds_the_bank(built, tmp_path):
