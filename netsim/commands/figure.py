@@ -80,6 +80,7 @@ def _phy_ber(request: Request) -> None:
 # a function, or the module (imported when asked for) whose `main` takes the request
 FIGURES: dict[str, Callable[[Request], None] | str] = {
     **dict.fromkeys(("green-4", "green-5", "green-6"), "netsim.commands.figure_green"),
+    "green-bounds": "netsim.commands.figure_green_bounds",
     "green-interference": "netsim.commands.figure_green_interference",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
