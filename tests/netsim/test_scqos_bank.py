@@ -115,7 +115,7 @@ def test_the_bank_says_what_it_is(built):
 
 
 def test_energy_can_be_made_equal(built):
-    """Symbols scaled to unit mean energy: as many errors as without scaling at an SNR lower by their energy."""
+    """Symbols scaled to unit mean energy: the errors of unscaled ones at an SNR lower by their energy."""
     codec, bank = built
     words, mapping = codec.quantizer(3).encode(codec.features), mapping_of(8, 3)
     payload = mapping.pack(words)
