@@ -38,7 +38,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--metric", default="minilm", metavar="NAME", help=f"one of {', '.join(METRICS)}")
     parser.add_argument("--mode", default="midpoint", metavar="MODE", help="of SBQ (default midpoint)")
     parser.add_argument("--equal-energy", action="store_true",
-                        help="unit mean symbol energy at each number of bits, not of random bits")  # fmt: skip
+                        help="unit mean symbol energy for each number of bits, as the words are")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default 1)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, *.bank.npz")
     options = parser.parse_args(arguments)
