@@ -16,6 +16,7 @@ from netsim.systems.green_curves import HIGH_DB, LOW_DB, clipped_db
 from netsim.systems.green_model import Model, received_powers
 
 _TABLE_STEP_DB = 0.01
+_PRICELESS_W = 1e9  # beside so much hardware power transmit power costs nothing
 _GRID_DB = np.linspace(LOW_DB, HIGH_DB, round((HIGH_DB - LOW_DB) / _TABLE_STEP_DB) + 1)
 
 
@@ -31,12 +32,16 @@ class Plan:
 class Genie:
     """Searches with the model, the requirements and the channel of all cells.
 
+    Args:
+        energy_term: without it the searches maximise mean(QoE) alone; plans are evaluated by EE all the same.
+
     Attributes:
         best_qoe: float64[M, G], V_m over the dB grid. qoe: float64[K, M, G], QoE of every k over the grid.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, energy_term: bool = True) -> None:
         self.model = model
+        self._static_w = model.system.power.static_w if energy_term else _PRICELESS_W
         k = model.levels_k[:, None, None]
         # users on the last axis for qoe_at, then back to [K, M, G]
         values = model.qoe_at(k, _GRID_DB[None, :, None])
@@ -87,7 +92,7 @@ class Genie:
                 own, other = received_powers(trial, gain[:, None])
                 column = self._column(own / (other + model.system.power.noise_w))
                 value = self.best_qoe[user, column].sum(axis=-1)
-                value /= model.system.power.static_w + trial.mean(axis=-1)
+                value /= self._static_w + trial.mean(axis=-1)
                 best = value.argmax(axis=1)
                 # only a strict gain moves, else ties could cycle
                 better = value[index, best] > value[index, level[:, j]] * (1.0 + 1e-12)
@@ -127,16 +132,19 @@ class Genie:
         mean_w = np.zeros((1,) * m)
         for j in range(m):
             mean_w = mean_w + _along(model.levels_w / m, j, m)
-        total /= (model.system.power.static_w + mean_w).astype(np.float32)
+        total /= (self._static_w + mean_w).astype(np.float32)
         return np.array(np.unravel_index(int(total.argmax()), total.shape))
 
     def static_best(self, gain: np.ndarray, rng: np.random.Generator) -> Plan:
         """`static_best`: the best constant powers and k over the slots of `gain`, known in advance."""
         level = self._ascend_constant(gain, rng, genie_k=False)
         own, other = received_powers(self.model.levels_w[level], gain)
-        column = self._column(own / (other + self.model.system.power.noise_w))
-        mean = self.qoe[:, np.arange(gain.shape[1]), column].mean(axis=1)
+        mean = self.mean_qoe(own / (other + self.model.system.power.noise_w))
         return self.evaluate(level, gain, self.model.levels_k[mean.argmax(axis=0)])
+
+    def mean_qoe(self, sinr: np.ndarray) -> np.ndarray:
+        """QoE of every constant k, averaged over slots, float64[K, M]; sinr float64[T, M], linear."""
+        return self.qoe[:, np.arange(sinr.shape[1]), self._column(sinr)].mean(axis=1)
 
     def static_power(self, gain: np.ndarray, rng: np.random.Generator) -> Plan:
         """`static_p_genie_k`: the best constant powers, k by the SINR of the slot."""
@@ -166,13 +174,12 @@ class Genie:
     def _mean_value(self, level: np.ndarray, gain: np.ndarray, genie_k: bool) -> float:
         power_w = self.model.levels_w[level]
         own, other = received_powers(power_w, gain)
-        column = self._column(own / (other + self.model.system.power.noise_w))
-        user = np.arange(gain.shape[1])
+        sinr = own / (other + self.model.system.power.noise_w)
         if genie_k:
-            qoe = self.best_qoe[user, column].mean()
+            qoe = self.best_qoe[np.arange(gain.shape[1]), self._column(sinr)].mean()
         else:
-            qoe = self.qoe[:, user, column].mean(axis=1).max(axis=0).mean()
-        return float(qoe / (self.model.system.power.static_w + power_w.mean()))
+            qoe = self.mean_qoe(sinr).max(axis=0).mean()
+        return float(qoe / (self._static_w + power_w.mean()))
 
 
 def _along(values: np.ndarray, axis: int, num_axes: int) -> np.ndarray:
