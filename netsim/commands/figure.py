@@ -84,6 +84,8 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "green-interference": "netsim.commands.figure_green_interference",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
+    "scqos-7": "netsim.commands.figure_scqos_7",
+    **dict.fromkeys((f"scqos-{k}" for k in (6, 8, 9, 10)), "netsim.commands.figure_scqos_planners"),
     "toscn-2": "netsim.commands.figure_toscn_2",
     "toscn-5": "netsim.commands.figure_toscn_5",
     **dict.fromkeys((f"toscn-{k}" for k in range(6, 13)), "netsim.commands.figure_toscn_agents"),

@@ -17,11 +17,10 @@ from scipy.stats import skew
 
 from netsim import stats
 from netsim.semantics import sbq_levels
-from netsim.semantics.image_codec import WEIGHTS
 from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_baselines import lloyd_max_levels, uniform_levels
 from netsim.streams import Streams
-from netsim.systems.scqos_bank_file import SHIPPED, load_bank
+from netsim.systems.scqos_bank_file import load_bank, shipped_banks
 
 SAMPLES = 400_000
 RULES = ("mean", "median", "mse")
@@ -71,11 +70,10 @@ def feature_sets(samples: int) -> dict[str, np.ndarray]:
         name: draw(rng.sequential(f"figure/scqos-2b/{name}"), samples).reshape(_BLOCKS, -1)
         for name, draw in SYNTHETIC.items()
     }
-    for name in sorted(set(SHIPPED.values())):
-        if (WEIGHTS / f"{name}.bank.npz").is_file():
-            embedding = load_bank(name).embedding.astype(np.float64)
-            whole = len(embedding) // _BLOCKS * _BLOCKS
-            found[f"codec {name}"] = embedding[:whole].reshape(_BLOCKS, -1)
+    for name in shipped_banks():
+        embedding = load_bank(name).embedding.astype(np.float64)
+        whole = len(embedding) // _BLOCKS * _BLOCKS
+        found[f"codec {name}"] = embedding[:whole].reshape(_BLOCKS, -1)
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL
 from netsim.systems.scqos_link import over_awgn
@@ -53,13 +54,13 @@ def text_of(data: np.ndarray) -> str:
 
 def send_ascii(
     sentences: Sequence[str],
-    snr_db: float,
+    snr_db: ArrayLike,
     key: int,
     index: np.ndarray,
     code: str = "uncoded",
     code_rate: float = 0.5,
 ) -> AsciiReceived:
-    """Sends sentences as text over AWGN at Es/N0 = snr_db.
+    """Sends sentences as text over AWGN at Es/N0 = snr_db, a float or float[n].
 
     Args:
         key: noise key. index: int64[n] >= 0, number of each sentence under the key; equal (key, index) give
@@ -69,20 +70,21 @@ def send_ascii(
         raise ParameterError(f"code = {code!r}: must be one of {', '.join(CODES)}")
     data = [text_bytes(s) for s in sentences]
     lengths = np.array([d.size for d in data], np.int64)
+    snr_db = np.broadcast_to(np.asarray(snr_db, np.float64), lengths.shape)
     received: list[np.ndarray] = [np.empty(0, np.uint8)] * len(data)
     sent_bits = np.empty(len(data), np.int64)
     for length in np.unique(lengths):  # sentences of one length are one batch
         rows = np.flatnonzero(lengths == length)
         block = np.stack([data[i] for i in rows])
         if code == "uncoded":
-            arrived = over_awgn(block, 8 * int(length), snr_db, key, index[rows])
+            arrived = over_awgn(block, 8 * int(length), snr_db[rows], key, index[rows])
             sent_bits[rows] = 8 * length
         else:
             coded = CodedBlock(8 * int(length), BITS_PER_SYMBOL, code_rate, code=code)
-            bits = transmit_blocks(
-                np.unpackbits(block, axis=1), coded, np.ones((len(rows), 1, 1), np.complex64), snr_db, key,
-                np.ascontiguousarray(index[rows], np.int64),
-            ).bits  # fmt: skip
+            flat = np.ones((len(rows), 1, 1), np.complex64)
+            numbers = np.ascontiguousarray(index[rows], np.int64)
+            sent = np.unpackbits(block, axis=1)
+            bits = transmit_blocks(sent, coded, flat, snr_db[rows], key, numbers).bits
             arrived = np.packbits(bits, axis=1)
             sent_bits[rows] = coded.num_coded
         for i, row in zip(rows, arrived):

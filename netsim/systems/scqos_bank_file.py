@@ -84,6 +84,16 @@ def load_bank(name: str) -> Bank:
         ) from None
 
 
+def shipped_banks() -> list[str]:
+    """Names of the banks that ship, the scenario's own first."""
+    return [name for name in ("english", "grammar") if (WEIGHTS / f"{name}.bank.npz").is_file()]
+
+
+def suffix(name: str) -> str:
+    """What a figure's files add to their name for this bank: nothing for the scenario's own."""
+    return "" if name == SHIPPED["shipped"] else f"-{name}"
+
+
 def _text(text: str) -> np.ndarray:
     return np.frombuffer(text.encode(), np.uint8)
 

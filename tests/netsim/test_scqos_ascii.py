@@ -58,6 +58,8 @@ def test_codes_pay_where_uncoded_text_fails():
 
 def test_noise_belongs_to_the_index_and_not_to_the_batch():
     together = send_ascii(SENTENCES, 8.0, key=4, index=INDEX)
+    each = send_ascii(SENTENCES, np.where(INDEX == 5, 8.0, 60.0), key=4, index=INDEX)
+    assert each.sentences[5] == together.sentences[5] and each.sentences[6] == SENTENCES[6]
     alone = send_ascii([SENTENCES[5]], 8.0, key=4, index=INDEX[5:6])
     assert alone.sentences == [together.sentences[5]]
 
