@@ -181,7 +181,7 @@ RULES: dict[str, tuple[tuple[str, float], ...]] = {
 }
 
 
-def _cumulative(weight: np.ndarray) -> list[float]:
+def cumulative_shares(weight: np.ndarray) -> list[float]:
     share = (weight / weight.sum()).cumsum()
     return (share / share[-1]).tolist()
 
@@ -193,22 +193,25 @@ class Grammar:
         self.rng = np.random.default_rng(seed)
         self.lists = {name: words.split() for name, words in WORDS.items()}
         self.ranks = {
-            name: _cumulative((np.arange(len(words)) + 1.0) ** -ZIPF) for name, words in self.lists.items()
+            name: cumulative_shares((np.arange(len(words)) + 1.0) ** -ZIPF)
+            for name, words in self.lists.items()
         }
-        self.weights = {name: _cumulative(np.array([w for _, w in rules])) for name, rules in RULES.items()}
+        self.weights = {
+            name: cumulative_shares(np.array([w for _, w in rules])) for name, rules in RULES.items()
+        }
 
-    def _draw(self, cumulative: list[float]) -> int:
+    def draw(self, cumulative: list[float]) -> int:
         # the number that Generator.choice(n, p=...) would return from the same state, ten times faster
         return bisect_right(cumulative, self.rng.random())
 
     def expand(self, symbol: str) -> list[str]:
         """Words of one symbol."""
         if symbol in self.lists:
-            return [self.lists[symbol][self._draw(self.ranks[symbol])]]
+            return [self.lists[symbol][self.draw(self.ranks[symbol])]]
         if symbol not in RULES:
             return [symbol]
         rules = RULES[symbol]
-        chosen, _ = rules[self._draw(self.weights[symbol])]
+        chosen, _ = rules[self.draw(self.weights[symbol])]
         return [word for part in chosen.split() for word in self.expand(part)]
 
 

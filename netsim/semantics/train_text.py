@@ -55,9 +55,9 @@ PLANS = {
         5000,
         True,
         TextTraining(
-            steps=9000,
-            clean_steps=3500,
-            settled_steps=1500,
+            steps=5500,
+            clean_steps=2000,
+            settled_steps=1200,
             batch_tokens=768,
             clean_rate=2e-3,
             rate=1e-3,
