@@ -43,19 +43,20 @@ _MAX_SCALE = 1e9  # noise that drowns any constellation; keeps a faded-out burst
 
 # columns of the tables int64[B, INTS] and float64[B, REALS]: what is known of a burst, and what comes of it
 OFFSET, NUM_BITS, ORDER, WIDTH, FIRST_SYMBOL, KEY, SLOT, START, ERRORS, INTS = range(10)
-ES, SNR_DB, REALS = range(3)
+ES, N0, SNR_DB, REALS = range(4)
 
 
 @njit(**PART)
 def first_broken(num_bytes, max_width, ints, reals, first, last):
     """Index of the first burst of first .. last - 1 that breaks a rule of `phy.bursts.RULES`, or -1."""
     for b in range(first, last):
-        r, es = ints[b], reals[b, ES]
+        r, es, n0 = ints[b], reals[b, ES], reals[b, N0]
         m, offset, width = r[ORDER], r[OFFSET], r[WIDTH]
         known = m == 4 or m == 2 or m == 1 or m == 6 or m == 8
         end = offset + ((r[NUM_BITS] + 7) >> 3)
         least = r[NUM_BITS] | offset | r[SLOT] | r[FIRST_SYMBOL] | (width - 1) | (max_width - width)
-        if not (known and least >= 0 and end <= num_bytes and es >= 0.0 and es < np.inf):
+        finite = es >= 0.0 and es < np.inf and n0 >= 0.0 and n0 < np.inf
+        if not (known and least >= 0 and end <= num_bytes and finite):
             return b
     return -1
 
@@ -179,13 +180,14 @@ def put_qam16(sym, gi, gq, scale, weight, num_bits, llr):
 
 
 @njit(**ENTRY)
-def transmit(payload, h, ints, reals, n0, first, last, any_order, noise, received, llr):
+def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr):
     """Bursts first .. last - 1 through channel, noise and receiver; ERRORS and SNR_DB are written.
 
     What is None is compiled away: one source serves hard and soft decisions, drawn and given noise.
 
     Args:
-        payload, h, n0: see phy.bursts.Bursts; ints, reals: `Bursts.tables`.
+        payload, h: see phy.bursts.Bursts; ints, reals: `Bursts.tables`.
+        marked: only those bursts whose ERRORS are -1.
         any_order: None: every burst is 16-QAM, which takes half the code and the compile time; else True.
         noise: complex64, N(0, 1) per dimension, burst b from START on; None: drawn from the keys.
         received: uint8, hard decisions in the layout of payload; or None.
@@ -198,25 +200,29 @@ def transmit(payload, h, ints, reals, n0, first, last, any_order, noise, receive
         return broken
     gain = np.empty(h.shape[2], np.float64)
     sym = np.empty(CHUNK + 8, np.uint8)
-    gi, gq = np.empty(2 * CHUNK_PAIRS, np.float32), np.empty(2 * CHUNK_PAIRS, np.float32)
+    size, longest = 2 * CHUNK_PAIRS, CHUNK + h.shape[2]
+    scratch = np.empty(2 * size + (longest if llr is None else 2 * longest), np.float32)
+    gi, gq, scale = scratch[:size], scratch[size : 2 * size], scratch[2 * size :]
+    weight = scale if llr is None else scale[longest:]
     words = np.empty((4, CHUNK_PAIRS), np.uint32)
-    scale = np.empty(CHUNK + h.shape[2], np.float32)
-    weight = scale if llr is None else np.empty(CHUNK + h.shape[2], np.float32)
     if any_order is not None and llr is not None:
         plane = np.empty((8, CHUNK), np.float32)
     for b in range(first, last):
         row = ints[b]
-        m, num_bits, re, width, es = row[ORDER], row[NUM_BITS], row[FIRST_SYMBOL], row[WIDTH], reals[b, ES]
+        if marked and row[ERRORS] != -1:
+            continue
+        m, num_bits, re, width = row[ORDER], row[NUM_BITS], row[FIRST_SYMBOL], row[WIDTH]
+        es, n0 = reals[b, ES], reals[b, N0]
         n = (num_bits + m - 1) // m
         mean_gain = combined_gain(h[b], width, re, n, gain)
         reals[b, SNR_DB] = 10.0 * math.log10(es * mean_gain / n0) if n0 > 0.0 and n > 0 else np.inf
         subcarrier_scale(gain, width, 2.0 * es / NORM[m], n0, scale)
-        longest = width + (n if n < CHUNK else CHUNK)
+        used = width + (n if n < CHUNK else CHUNK)
         if llr is not None:
             for f in range(width):
                 weight[f] = llr_weight(scale[f])
-            repeat(weight, width, longest)
-        repeat(scale, width, longest)
+            repeat(weight, width, used)
+        repeat(scale, width, used)
         wrong = np.int64(0)
         for c in range(0, n, CHUNK):
             k = n - c if n - c < CHUNK else CHUNK

@@ -93,6 +93,7 @@ class Bursts:
         ints[:, kernels.SLOT] = self.slot
         reals = np.zeros((self.size, kernels.REALS))
         reals[:, kernels.ES] = self.es
+        reals[:, kernels.N0] = self.n0
         return ints, reals
 
     def any_order(self) -> bool | None:

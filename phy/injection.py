@@ -7,8 +7,6 @@ errors differ. There are no LLRs on this path.
 
 from __future__ import annotations
 
-import numpy as np
-
 from phy import burst_kernels, injection_kernels
 from phy.bursts import Bursts, Received, over_threads, raise_broken
 
@@ -29,15 +27,16 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
     ints, reals = b.tables()
     order = b.any_order()
     received = b.payload.copy()
-    n0, below = float(b.n0), float(sparse_below)
+    below = float(sparse_below)
 
     def run(first: int, last: int) -> int:
         broken: int = injection_kernels.transmit_injected(
-            b.payload, b.h, ints, reals, n0, first, last, below, received
+            b.payload, b.h, ints, reals, first, last, below, received
         )
-        if broken < 0:
-            for i in first + np.flatnonzero(ints[first:last, burst_kernels.ERRORS] < 0):
-                burst_kernels.transmit(b.payload, b.h, ints, reals, n0, i, i + 1, order, None, received, None)
+        if broken < 0 and (ints[first:last, burst_kernels.ERRORS] < 0).any():
+            burst_kernels.transmit(
+                b.payload, b.h, ints, reals, first, last, True, order, None, received, None
+            )
         return broken
 
     raise_broken(b, over_threads(run, b.size, threads))

@@ -19,6 +19,7 @@ from phy.burst_kernels import (
     ES,
     FIRST_SYMBOL,
     KEY,
+    N0,
     NUM_BITS,
     OFFSET,
     ORDER,
@@ -142,8 +143,8 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
 
 
 @njit(**ENTRY)
-def transmit_injected(payload, h, ints, reals, n0, first, last, sparse_below, received):
-    """Bursts first .. last - 1 with injected errors; `received` must hold a copy of `payload`.
+def transmit_injected(payload, h, ints, reals, first, last, sparse_below, received):
+    """Bursts first .. last - 1 with injected errors.
 
     Arguments and result are those of `phy.burst_kernels.transmit`.
 
@@ -158,7 +159,8 @@ def transmit_injected(payload, h, ints, reals, n0, first, last, sparse_below, re
     scale_of = np.empty(h.shape[2], np.float64)
     for b in range(first, last):
         row = ints[b]
-        m, w, num_bits, re, es = row[ORDER], row[WIDTH], row[NUM_BITS], row[FIRST_SYMBOL], reals[b, ES]
+        m, w, num_bits, re = row[ORDER], row[WIDTH], row[NUM_BITS], row[FIRST_SYMBOL]
+        es, n0 = reals[b, ES], reals[b, N0]
         n = (num_bits + m - 1) // m
         mean_gain = combined_gain(h[b], w, re, n, gain)
         reals[b, SNR_DB] = 10.0 * math.log10(es * mean_gain / n0) if n0 > 0.0 and n > 0 else np.inf
@@ -169,11 +171,16 @@ def transmit_injected(payload, h, ints, reals, n0, first, last, sparse_below, re
             s = s if s < 1e9 else 1e9
             scale_of[f] = s if n0 > 0.0 else 0.0
             s_max = s_max if s_max > scale_of[f] else scale_of[f]
+        noisy = s_max > 0.0 and n > 0
+        if noisy and 2.0 * tail(1.0 / s_max) >= sparse_below:
+            row[ERRORS] = -1
+            continue
+        sent = payload[row[OFFSET] : row[OFFSET] + ((num_bits + 7) >> 3)]
+        got = received[row[OFFSET] :]
+        for j in range(sent.size):
+            got[j] = sent[j]
         row[ERRORS] = 0
-        if s_max > 0.0 and n > 0:
-            if 2.0 * tail(1.0 / s_max) >= sparse_below:
-                row[ERRORS] = -1
-                continue
+        if noisy:
             k0, k1 = derive_key(np.uint64(row[KEY]), row[SLOT], re, LANE_INJECT)
             k0, k1 = np.uint64(k0), np.uint64(k1)  # an interpreted caller gets Python integers
             row[ERRORS] = _sparse_burst(

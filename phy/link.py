@@ -53,7 +53,7 @@ def transmit_bit(bursts: Bursts, threads: int = 1) -> Received:
     received = b.payload.copy()
     broken = over_threads(
         lambda first, last: kernels.transmit(
-            b.payload, b.h, ints, reals, float(b.n0), first, last, order, None, received, None
+            b.payload, b.h, ints, reals, first, last, False, order, None, received, None
         ),
         b.size,
         threads,
@@ -82,7 +82,7 @@ def transmit_bit_given(bursts: Bursts, noise: np.ndarray) -> Received:
     ints[:, kernels.START] = start[:-1]
     received = b.payload.copy()
     unit = noise * np.float32(np.sqrt(2.0 / b.n0))
-    kernels.transmit(b.payload, b.h, ints, reals, float(b.n0), 0, b.size, b.any_order(), unit, received, None)
+    kernels.transmit(b.payload, b.h, ints, reals, 0, b.size, False, b.any_order(), unit, received, None)
     return Received(received, ints[:, kernels.ERRORS].copy(), reals[:, kernels.SNR_DB].copy())
 
 
@@ -108,7 +108,7 @@ def demap_llr(bursts: Bursts, exact: bool = False, threads: int = 1) -> Soft:
     order = b.any_order()
     broken = over_threads(
         lambda first, last: kernels.transmit(
-            b.payload, b.h, ints, reals, float(b.n0), first, last, order, None, None, llr
+            b.payload, b.h, ints, reals, first, last, False, order, None, None, llr
         ),
         b.size,
         threads,

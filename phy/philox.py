@@ -40,6 +40,8 @@ LANE_PAYLOAD = np.uint64(6)  # random bits of measurements
 LANE_PILOT_SYMBOLS = np.uint64(7)  # which QPSK point a pilot is
 LANE_PILOT_GUARD = np.uint64(8)  # as LANE_GUARD, in pilot symbols
 LANE_PILOT_PREFIX = np.uint64(9)  # as LANE_PREFIX, in pilot symbols
+LANE_FADING = np.uint64(10)  # scattered taps of a block (phy.fading)
+LANE_ANGLE = np.uint64(11)  # angle of its line of sight
 LANE_ANTENNA = np.uint64(1 << 16)  # + antenna index: noise orthogonal to the combiner
 
 _TWO_M32 = np.float32(2.0**-32)
@@ -211,9 +213,26 @@ def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> n
     return out
 
 
-def random_bytes(key: int, slot: int, num_bytes: int) -> np.ndarray:
-    """uint8[num_bytes], uniform: payloads for measurements, from the same generator as the noise."""
-    num_blocks = -(-num_bytes // 16)
-    out = np.empty(4 * num_blocks, np.uint32)
-    words(np.uint64(key), np.int64(slot), LANE_PAYLOAD, np.int64(0), np.int64(num_blocks), out)
-    return out.view(np.uint8)[:num_bytes].copy()
+@njit(**ENTRY)
+def fill_bytes(key, slot, lane, out):
+    """out[j] = byte j of the words of this key, slot and lane, least significant byte first; out uint8[n]."""
+    block = np.empty(4 * CHUNK_PAIRS, np.uint32)
+    raw = block.view(np.uint8)
+    for first in range(0, out.size, raw.size):
+        n = out.size - first if out.size - first < raw.size else raw.size
+        words(key, slot, lane, first >> 4, (n + 15) >> 4, block)
+        to = out[first:]
+        for j in range(n):
+            to[j] = raw[j]
+
+
+def random_bytes(key: int, slot: int, num_bytes: int, out: np.ndarray | None = None) -> np.ndarray:
+    """uint8[num_bytes], uniform: payloads for measurements, from the same generator as the noise.
+
+    Args:
+        out: uint8[num_bytes], contiguous, is filled instead of a new array.
+    """
+    if out is None:
+        out = np.empty(num_bytes, np.uint8)
+    fill_bytes(np.uint64(key), slot, LANE_PAYLOAD, out)
+    return out

@@ -141,13 +141,13 @@ def test_burst_kernels(make_bursts, m):
         ints, reals = b.tables()
         ints[:, burst_kernels.START] = start if noise is None else start // m
         out = (None, llr) if soft else (received, None)
-        assert kernel(b.payload, b.h, ints, reals, 1.0, 0, 2, b.any_order(), noise, *out) == -1
+        assert kernel(b.payload, b.h, ints, reals, 0, 2, False, b.any_order(), noise, *out) == -1
         return received, llr, ints, reals
 
     def injected(kernel):
         received = b.payload.copy()
         ints, reals = b.tables()
-        assert kernel(b.payload, b.h, ints, reals, 1.0, 0, 2, 1.1, received) == -1
+        assert kernel(b.payload, b.h, ints, reals, 0, 2, 1.1, received) == -1
         return received, ints, reals
 
     def flipped(kernel):

@@ -1,0 +1,117 @@
+"""A prepared link: many calls over bursts of one layout, without the cost of a call.
+
+`transmit_bit` takes new arrays at every call, checks them and gives new ones back; for one burst that costs
+several times the link itself. A plan is made once, from bursts that fix the layout; it owns the arrays of
+sent and received bits, and between calls the caller writes new values into them. Decisions and LLRs are those
+of the functions in `phy.link` and `phy.injection`, bit for bit.
+
+    plan = LinkPlan(bursts)
+    for slot in range(1000):
+        plan.payload[:] = random_bytes(1, slot, plan.payload.size)
+        fading.response(1, slot, out=plan.h)
+        plan.slot[:] = slot
+        wrong += plan.transmit().sum()
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from phy import burst_kernels as kernels
+from phy import injection_kernels
+from phy.bursts import Bursts, check_bursts, over_threads, raise_broken
+from phy.injection import SPARSE_BELOW
+
+
+class LinkPlan:
+    """Level `bit` over B bursts whose offsets, lengths, orders and widths stay as in `bursts`.
+
+    Write into these between calls (checked at every call); units and meaning as in `Bursts`:
+        payload: uint8[num_bytes]; h: complex64[B, num_rx_ant, F]; es, n0: float64[B];
+        first_symbol, slot: int64[B]; key: uint64[B].
+    Read these after a call; the next one overwrites them:
+        received: uint8[num_bytes], bytes of no burst are 0; num_bit_errors: int64[B]; snr_db: float64[B].
+
+    Args:
+        bursts: the layout and the first values, copied.
+        threads: bursts are split among this many threads; the results do not depend on it.
+    """
+
+    def __init__(self, bursts: Bursts, threads: int = 1) -> None:
+        check_bursts(bursts)
+        ints, reals = bursts.tables()
+        self.payload, self.h = bursts.payload.copy(), bursts.h.copy()
+        self.received = np.zeros_like(self.payload)
+        self.es, self.n0, self.snr_db = (reals[:, i] for i in (kernels.ES, kernels.N0, kernels.SNR_DB))
+        self.first_symbol, self.slot = ints[:, kernels.FIRST_SYMBOL], ints[:, kernels.SLOT]
+        self.key = ints.view(np.uint64)[:, kernels.KEY]
+        self.num_bit_errors = ints[:, kernels.ERRORS]
+        self.llr_start = np.concatenate([[0], np.cumsum(bursts.num_bits)]).astype(np.int64)
+        ints[:, kernels.START] = self.llr_start[:-1]
+        self._llr: np.ndarray | None = None
+        # the arrays stay the same, so the arguments of a call are put together once
+        self._arrays = self.payload, self.h, ints, reals
+        self._order, self._threads = bursts.any_order(), threads
+        self._hard = self._prepared(kernels.transmit, False, self._order, None, self.received, None)
+        self._marked = self._prepared(kernels.transmit, True, self._order, None, self.received, None)
+
+    def _prepared(self, kernel: Callable[..., int], *rest: Any) -> Callable[[], int]:
+        size = int(self.num_bit_errors.size)
+        if self._threads == 1:
+            return functools.partial(kernel, *self._arrays, 0, size, *rest)
+        return lambda: over_threads(
+            lambda first, last: kernel(*self._arrays, first, last, *rest), size, self._threads
+        )
+
+    def transmit(self) -> np.ndarray:
+        """Hard decisions, as `phy.link.transmit_bit`. Returns: `num_bit_errors`."""
+        broken = self._hard()
+        if broken >= 0:
+            self._raise(broken)
+        return self.num_bit_errors
+
+    def inject(self, sparse_below: float = SPARSE_BELOW) -> np.ndarray:
+        """As `phy.injection.transmit_injected`. Returns: `num_bit_errors`."""
+        kernel = injection_kernels.transmit_injected
+        broken = self._prepared(kernel, float(sparse_below), self.received)()
+        if broken >= 0:
+            self._raise(broken)
+        if self.num_bit_errors.min(initial=0) < 0:
+            self._marked()
+        return self.num_bit_errors
+
+    def demap(self) -> np.ndarray:
+        """Max-log LLRs, as `phy.link.demap_llr`.
+
+        Returns: float32[sum of num_bits], positive = bit 0, burst b from llr_start[b] on; overwritten by the
+            next call.
+        """
+        if self._llr is None:
+            self._llr = np.empty(int(self.llr_start[-1]), np.float32)
+            self._soft = self._prepared(kernels.transmit, False, self._order, None, None, self._llr)
+        broken = self._soft()
+        if broken >= 0:
+            self._raise(broken)
+        return self._llr
+
+    def _raise(self, broken: int) -> None:
+        """ParameterError that names the value of burst `broken` that the kernel refused."""
+        ints = np.ascontiguousarray(self._arrays[2].T)
+        bursts = Bursts(
+            payload=self.payload,
+            offset=ints[kernels.OFFSET],
+            num_bits=ints[kernels.NUM_BITS],
+            bits_per_symbol=ints[kernels.ORDER],
+            h=self.h,
+            es=self.es.copy(),
+            n0=float(self.n0[broken]),
+            first_symbol=ints[kernels.FIRST_SYMBOL],
+            key=self.key.copy(),
+            slot=ints[kernels.SLOT],
+            num_subcarriers=ints[kernels.WIDTH],
+        )
+        raise_broken(bursts, broken)
