@@ -45,9 +45,9 @@ def command(arguments: Sequence[str]) -> int:
     for name in ("sentences", "realisations"):
         if getattr(options, name) < 2:
             raise ParameterError(f"--{name} {getattr(options, name)}: must be >= 2")
-    named = options.codec in SHIPPED
-    codec = load_text_codec(options.codec) if named else load_text_codec(options.codec, Path(options.codec))
-    corpus = options.corpus or ("grammar" if options.codec == "grammar" else "europarl")
+    file = None if options.codec in SHIPPED else Path(options.codec)
+    codec = load_text_codec(options.codec if file is None else file.stem, file)
+    corpus = options.corpus or ("grammar" if codec.name == "grammar" else "europarl")
     held_out = load_text(corpus, "test", codec.vocabulary)
     sentences = smallest_hashes(held_out.sentences, options.sentences)
     with progress("bank") as advance:
