@@ -6,13 +6,17 @@ from rich.table import Table
 
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import toscn_5 as figure
+from phy.parameters import ParameterError
 
 
 def main(request: Request) -> None:
     """Measures, writes toscn-5.csv and .png, prints accuracies at a few SNRs and the cliffs of JPEG."""
-    request.one_process()
+    if request.episodes is not None:
+        raise ParameterError(
+            f"figure {request.name}: has no episodes, it sends 400 images (100 with --quick)"
+        )
     with progress(request.name) as advance:
-        found = figure.points(100 if request.quick else 1000, request.quick, advance)
+        found = figure.points(100 if request.quick else 400, request.quick, request.jobs, advance)
     out = request.out
     figure.write_csv(found, out / "toscn-5.csv")
     figure.draw(found, out / "toscn-5.png")

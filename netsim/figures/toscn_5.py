@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -185,11 +187,11 @@ def semantic_symbols(bank: ImageBank, eta: float) -> int:
     return -(-(bank.packet_bits(eta) + bank.header_bits()) // 4)
 
 
-def semantic(pictures: Pictures, snrs_db: tuple[float, ...], advance: Callable[[], None]) -> list[Point]:
+def semantic(pictures: Pictures, snrs_db: tuple[float, ...]) -> list[Point]:
     """Features over uncoded 16-QAM at every compression."""
     bank = pictures.bank
     measured = tuple(sorted({*COMPRESSIONS, *(eta for _, eta in BUDGETS)}))
-    knowledge = measure(bank, Streams(2026), 1, 4, snrs_db, measured, advance)
+    knowledge = measure(bank, Streams(2026), 1, 4, snrs_db, measured)
     rows = [("paper", eta) for eta in COMPRESSIONS] + [(f"{kind} {eta:g}", eta) for kind, eta in BUDGETS]
     found = []
     for row, eta in rows:
@@ -202,33 +204,30 @@ def semantic(pictures: Pictures, snrs_db: tuple[float, ...], advance: Callable[[
     return found
 
 
-def points(num_images: int, coarse: bool, advance: Callable[[int, int], None]) -> list[Point]:
-    """All points; `coarse` takes every second SNR. `advance(done, total)`."""
+def of_task(job: tuple[str, int, bool]) -> list[Point]:
+    """All points of one task: (task, images, every second SNR only)."""
+    task, num_images, coarse = job
     snrs, semantic_snrs = (SNRS_DB[::2], SEMANTIC_SNRS_DB[::2]) if coarse else (SNRS_DB, SEMANTIC_SNRS_DB)
-    fixed = [name for name in CARRIERS if "LDPC" not in name]
-    compressions = len({*COMPRESSIONS, *(eta for _, eta in BUDGETS)})
-    each = len(semantic_snrs) * compressions + len(snrs) * (len(fixed) + len(BUDGETS) * len(CARRIERS))
-    done, total, streams, found = 0, each * len(TASKS), Streams(2026), []
+    streams, pictures = Streams(2026), load(task, num_images)
+    found = semantic(pictures, semantic_snrs)
+    for name in CARRIERS:
+        if "LDPC" not in name:
+            found += [fixed_quality(pictures, QUALITY, name, snr_db, streams) for snr_db in snrs]
+    for kind, eta in BUDGETS:
+        for name, carrier in CARRIERS.items():
+            plan, row = plan_within(pictures, carrier, kind, eta), f"{kind} {eta:g}"
+            found += [within_budget(pictures, row, name, plan, snr_db, streams) for snr_db in snrs]
+    return found
 
-    def step() -> None:
-        nonlocal done
-        done += 1
-        advance(done, total)
 
-    for task in TASKS:
-        pictures = load(task, num_images)
-        found += semantic(pictures, semantic_snrs, step)
-        for name in fixed:
-            for snr_db in snrs:
-                found.append(fixed_quality(pictures, QUALITY, name, snr_db, streams))
-                step()
-        for kind, eta in BUDGETS:
-            for name, carrier in CARRIERS.items():
-                plan = plan_within(pictures, carrier, kind, eta)
-                for snr_db in snrs:
-                    row = f"{kind} {eta:g}"
-                    found.append(within_budget(pictures, row, name, plan, snr_db, streams))
-                    step()
+def points(num_images: int, coarse: bool, jobs: int, advance: Callable[[int, int], None]) -> list[Point]:
+    """All points, a task at a time on `jobs` processes; `advance(done, total)` counts tasks."""
+    wanted = [(task, num_images, coarse) for task in TASKS]
+    found: list[Point] = []
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for done, mine in enumerate(pool.map(of_task, wanted), 1):
+            found += mine
+            advance(done, len(wanted))
     return found
 
 

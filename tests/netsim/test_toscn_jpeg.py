@@ -106,3 +106,29 @@ def test_pictures_are_decided_from_what_arrived():
     assert pictures.count(np.array([1, 0]), rows) == (0, 2)
     rows[1, 4] ^= 1
     assert pictures.count(np.array([0, 1]), rows) == (1, 1)
+
+
+def test_jpeg_stays_within_the_bits_and_the_airtime_of_features():
+    bank = load_bank("mnist", "embedded")
+    rng = np.random.default_rng(2)
+    images = np.repeat(np.repeat(rng.integers(0, 256, (4, 1, 7, 7)), 4, axis=2), 4, axis=3).astype(np.uint8)
+    pictures = toscn_5.Pictures(bank, _Server(), images)
+    for kind, eta in toscn_5.BUDGETS:
+        symbols = toscn_5.semantic_symbols(bank, eta)
+        for carrier in toscn_5.CARRIERS.values():
+            plan = toscn_5.plan_within(pictures, carrier, kind, eta)
+            num_bytes = plan.frames.shape[1]
+            assert len(plan.items) == 4
+            if kind == "bits":
+                assert 8 * num_bytes <= bank.packet_bits(eta) + bank.header_bits()
+                assert plan.copies == 1
+            else:
+                assert plan.copies * carrier.num_symbols(num_bytes) <= symbols
+                assert (plan.copies + 1) * carrier.num_symbols(num_bytes) > symbols
+
+
+def test_without_torch_the_figure_says_so_in_one_line(monkeypatch):
+    monkeypatch.setattr(toscn_5, "find_spec", lambda name: None)
+    with pytest.raises(ParameterError, match="needs torch: pip install") as error:
+        toscn_5.load("mnist", 10)
+    assert "\n" not in str(error.value)
