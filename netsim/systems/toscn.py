@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from netsim.agents.catalogue import Agent
+from netsim.agents.catalogue import LEARNERS, Agent
 from netsim.agents.policy import Policy
 from netsim.link import Grants, Link, Radio
 from netsim.link_partial import Partial
@@ -139,8 +139,8 @@ class Toscn(Scenario):
 
     @property
     def policy_text(self) -> str:
-        plans = f", plans with the rate of {self.agent.plan}" if self.agent.name != "random" else ""
-        return self.agent.name + plans
+        plans = f", plans with the rate of {self.agent.plan}"
+        return self.agent.name + ("" if self.agent.name in ("random", *LEARNERS) else plans)
 
     @property
     def total_bandwidth_hz(self) -> float:
