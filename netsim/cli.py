@@ -23,6 +23,8 @@ EPILOG = """commands:
   python -m netsim accuracy               measures f_s(k, SINR) of a text codec for green
   python -m netsim sweep SCENARIO         variations x replications; runs only what is missing
   python -m netsim fidelity SCENARIO      how far are the formulas from the bits: gaps, ranking, a page
+  python -m netsim replay FILE            one slot of a trace again, bit for bit, as a page
+  python -m netsim report FILE            a trace as a page
 
 examples:
   python -m netsim scenarios/toscn.py
@@ -176,6 +178,18 @@ def _fidelity(arguments: Sequence[str]) -> int:
     return study_options.fidelity(arguments)
 
 
+def _replay(arguments: Sequence[str]) -> int:
+    from netsim.commands import study_options
+
+    return study_options.replay(arguments)
+
+
+def _report(arguments: Sequence[str]) -> int:
+    from netsim.commands import study_options
+
+    return study_options.report(arguments)
+
+
 def _train(arguments: Sequence[str]) -> int:
     from netsim.commands import train
 
@@ -204,4 +218,6 @@ COMMANDS = {
     "figure": _figure,
     "sweep": _sweep,
     "fidelity": _fidelity,
+    "replay": _replay,
+    "report": _report,
 }

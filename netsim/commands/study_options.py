@@ -178,3 +178,34 @@ def _share(text: str) -> float:
         return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
     except ValueError:
         raise ParameterError(f"--margin {text}: must be a share, e.g. 2%") from None
+
+
+def replay(arguments: Sequence[str]) -> int:
+    """`replay FILE --slot S --ue U [--phy LEVEL]`"""
+    parser = Parser(
+        prog="python -m netsim replay",
+        description="Regenerates one slot of a device from a trace alone, bit for bit, as a page.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="trace file (.h5)")
+    parser.add_argument("--slot", type=int, required=True, metavar="S", help="slot, from 0")
+    parser.add_argument("--ue", type=int, required=True, metavar="U", help="device, from 0")
+    parser.add_argument("--phy", metavar="LEVEL", help="another level than the trace's own")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="the page (default beside the trace)")
+    options = parser.parse_args(arguments)
+    from netsim.commands import pages
+    from netsim.studies.page import command_line
+
+    again = command_line(["replay", *arguments])
+    return pages.slot(options.file, options.slot, options.ue, options.phy, options.page, again)
+
+
+def report(arguments: Sequence[str]) -> int:
+    """`report FILE`"""
+    parser = Parser(prog="python -m netsim report", description="The page of one trace.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="trace file (.h5)")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="the page (default beside the trace)")
+    options = parser.parse_args(arguments)
+    from netsim.commands import pages
+    from netsim.studies.page import command_line
+
+    return pages.trace(options.file, options.page, command_line(["report", *arguments]))

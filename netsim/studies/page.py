@@ -38,7 +38,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, percent=signed_percent, cell=cell)
+    environment.filters.update(number=number, percent=signed_percent, cell=cell, markup=markupsafe.Markup)
     environment.globals["figure_json"] = lambda figure: markupsafe.Markup(embedded_json(figure))
     return environment.get_template(template).render(plotly_gz=_packed_plotly(), **context)
 
