@@ -92,7 +92,15 @@ def draw_panel(
         panel.axhline(value, color="black", linestyle=style, linewidth=1.2, label=f"{name} (no learning)")
     panel.set_xlabel(f"iteration (episode of 10 slots); trailing mean of {WINDOW}")
     panel.grid(alpha=0.35)
-    panel.legend(fontsize=8, title="curve: with exploration; diamond: without", title_fontsize=8)
+
+
+def legend(figure: Any, panel: Any) -> None:
+    """One legend for all panels, below them."""
+    handles, labels = panel.get_legend_handles_labels()
+    title = "curve: with exploration; diamond: without"
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=6, fontsize=8, title=title, title_fontsize=8
+    )
 
 
 def draw(results: Mapping[str, Sequence[Result]], quantity: str, title: str, path: Path) -> None:
@@ -106,5 +114,6 @@ def draw(results: Mapping[str, Sequence[Result]], quantity: str, title: str, pat
     draw_panel(panel, results, quantity, {})
     panel.set_ylabel(QUANTITIES[quantity])
     panel.set_title(title, fontsize=10)
+    legend(figure, panel)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)

@@ -88,6 +88,7 @@ def draw(
         }
         learning_curve.draw_panel(panel, mine, quantity, levels)
         panel.set_title(titles[preset], fontsize=10)
+    learning_curve.legend(figure, panels[0])
     panels[0].set_ylabel(learning_curve.QUANTITIES[quantity])
     seeds = max(len(mine) for mine in found.values())
     figure.suptitle(

@@ -19,7 +19,7 @@ from netsim import stats, training
 from netsim.figures import toscn_trained as trained
 from netsim.figures.learning_curve import over_seeds
 
-BANDWIDTHS_HZ = (2e6, 3e6, 4e6, 5e6, 6e6, 7e6, 8e6)
+BANDWIDTHS_HZ = (2e6, 3e6, 4e6, 6e6, 8e6)
 POWERS_W = (0.14, 0.16, 0.18, 0.2)
 AGENTS = ("ddpg", "a3c", "greedy_sc", "greedy")
 PRESET = "tuned"
@@ -161,7 +161,8 @@ def draw(found: Sequence[Point], axis: str, path: Path) -> None:
     panels[0].set_ylabel(
         "packets per episode of 10 slots" if quantity == "packets" else "accuracy per delivered packet"
     )
-    panels[1].legend(fontsize=8)
+    handles, labels = panels[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=8)
     figure.suptitle("TOSCN: agents trained by the formulas, judged without exploration (95 %)", fontsize=11)
     figure.savefig(path, dpi=130, metadata={"Software": None})
     plt.close(figure)
