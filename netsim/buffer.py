@@ -55,7 +55,7 @@ class Buffer:
 
     def admit(self, packet: Packet) -> None:
         """Appends a packet; the source has looked for room."""
-        assert not self.full, "a full buffer admits nothing"
+        assert len(self.waiting) < self.capacity, "a full buffer admits nothing"
         self.waiting.append(packet)
         self.arrived += 1
 

@@ -16,6 +16,7 @@ Source of the generator: Salmon et al., "Parallel random numbers: as easy as 1, 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,15 @@ class Prefetched:
         block: values fetched at a time.
     """
 
-    def __init__(self, draw, block: int = 256) -> None:
+    def __init__(self, draw: Callable[[int], np.ndarray], block: int = 256) -> None:
         self._draw = draw
         self._block = block
-        self._values = np.empty(0)
-        self._next = 0
+        self._values: Iterator[Any] = iter(())
 
-    def __next__(self):
-        if self._next == len(self._values):
-            self._values = self._draw(self._block)
-            self._next = 0
-        value = self._values[self._next]
-        self._next += 1
-        return value
+    def __next__(self) -> Any:
+        for value in self._values:
+            return value
+        values = self._draw(self._block)
+        # Python numbers cost half of what NumPy's do, here and where they are used
+        self._values = iter(values.tolist() if values.ndim == 1 else values)
+        return next(self._values)

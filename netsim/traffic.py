@@ -107,14 +107,13 @@ class Source:
 
     def capture(self) -> None:
         """One image is captured now; with a full buffer it is blocked and never processed."""
-        draw = float(next(self._items))
-        item = int(draw * self.num_items) if self.num_items else -1
-        number = self.captures
-        self.captures += 1
-        if self.buffer.full:
-            self.buffer.blocked += 1
+        draw, buffer, number = next(self._items), self.buffer, self.captures
+        self.captures = number + 1
+        if buffer.full:
+            buffer.blocked += 1
             return
-        self.buffer.admit(Packet(number * self.num_ues + self.ue, self.ue, self.task, item, self.env.now_ns))
+        item = int(draw * self.num_items) if self.num_items else -1
+        buffer.admit(Packet(number * self.num_ues + self.ue, self.ue, self.task, item, self.env.now_ns))
 
     def _count_block(self, block: int) -> np.ndarray:
         capacity = self.buffer.capacity
@@ -131,7 +130,7 @@ class Source:
     def _batches(self) -> Generator[simpy.Event, None, None]:
         while True:
             yield self.env.timeout(self.slot_ns)
-            count = self._rate if self.traffic.law == "rate" else int(next(self._counts))
+            count = self._rate if self.traffic.law == "rate" else next(self._counts)
             for _ in range(count):
                 self.capture()
 
@@ -143,6 +142,6 @@ class Source:
             elif self.traffic.mean_per_slot == 0.0:
                 return
             else:
-                gap_ns = max(1, round(float(next(gaps)) * self.slot_ns / self.traffic.mean_per_slot))
+                gap_ns = max(1, round(next(gaps) * self.slot_ns / self.traffic.mean_per_slot))
             yield self.env.timeout(gap_ns)
             self.capture()
