@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,9 +28,10 @@ from phy import beamforming, channel, modulation, philox
 from phy.bursts import Bursts
 from phy.coding import convolutional
 from phy.coding.convolutional import ConvolutionalCode
-from phy.injection import transmit_injected
+from phy.fading import BlockFading
 from phy.link import demap_llr, transmit_bit
 from phy.ofdm import Ofdm
+from phy.plan import LinkPlan
 from phy.waveform import transmit_waveform
 
 NUMEROLOGY = Ofdm(fft_size=FFT, cp_len=PREFIX, symbols_per_frame=SYMBOLS, pilot_symbols_per_frame=0)
@@ -39,11 +39,10 @@ CODE = ConvolutionalCode()
 
 
 class OurChain:
-    """Bursts of the reference chain; every call of `bursts` takes the next slot, so all of it is new."""
+    """Bursts of the reference chain; every call takes the next slot, so bits, channels and noise are new."""
 
     def __init__(self, work: Work, seed: int = 2) -> None:
         self.work, self.seed = work, seed
-        self.rng = np.random.default_rng(seed)
         self.slots = itertools.count()
         index = np.arange(work.num_blocks, dtype=np.int64)
         self.fixed: dict[str, Any] = {
@@ -55,27 +54,29 @@ class OurChain:
             "first_symbol": np.zeros_like(index),
             "key": (index + (seed << 32)).astype(np.uint64),
         }
-        self.powers = channel.exponential_profile(work.num_taps, DECAY_DB)
+        bins = NUMEROLOGY.bins(FFT) if work.num_taps > 1 else [0]
+        self.fading = BlockFading(
+            num_ant=work.num_ant,
+            k_factor=K_FACTOR,
+            tap_powers=tuple(channel.exponential_profile(work.num_taps, DECAY_DB).tolist()),
+            fft_size=FFT,
+            bins=tuple(int(k) for k in bins),
+        )
 
     def payload(self, slot: int) -> NDArray[np.uint8]:
         """uint8[B * 448]."""
         return philox.random_bytes(self.seed, slot, self.work.num_blocks * BLOCK_BYTES)
 
-    def taps(self) -> NDArray[np.complex128]:
-        """complex[B, M, L]: Rician first tap over a half-wave linear array."""
-        w = self.work
-        line = channel.array_response(self.rng.uniform(-math.pi / 2, math.pi / 2, w.num_blocks), w.num_ant)
-        shape = (w.num_blocks, w.num_ant)
-        return channel.tapped_delay_line(self.rng, shape, self.powers, K_FACTOR, line)
+    def taps(self) -> NDArray[np.complex64]:
+        """complex64[B, M, L] of the next slot: Rician first tap over a half-wave linear array."""
+        return self.fading.taps(self.seed, next(self.slots), self.work.num_blocks)
 
-    def response(self, taps: NDArray) -> NDArray[np.complex64]:
+    def response(self, taps: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """`Bursts.h` of the taps."""
-        if taps.shape[2] == 1:
-            return taps.astype(np.complex64)
-        return channel.frequency_response(taps, FFT, NUMEROLOGY.bins(FFT)).astype(np.complex64)
+        return taps if taps.shape[2] == 1 else self.fading.at_bins(taps)
 
     def bursts(self, h: NDArray[np.complex64], payload: NDArray[np.uint8] | None = None) -> Bursts:
-        """Bursts of the next slot over h, with random bits unless a payload is given."""
+        """Bursts over h in the next slot; new bits unless a payload is given."""
         slot = next(self.slots)
         return Bursts(
             payload=self.payload(slot) if payload is None else payload,
@@ -88,16 +89,25 @@ class OurChain:
         """Bursts of the next slot with a new channel and new bits."""
         return self.bursts(self.response(self.taps()))
 
+    def renew(self, plan: LinkPlan) -> None:
+        """New bits and a new channel in the arrays of a plan."""
+        slot = next(self.slots)
+        philox.random_bytes(self.seed, slot, plan.payload.size, plan.payload)
+        self.fading.response(self.seed, slot, out=plan.h)
+        plan.slot[:] = slot
 
-def hard(name: str, work: Work, transmit: Callable[[Bursts], Any] = transmit_bit, seed: int = 2) -> Contender:
-    """Uncoded chain with hard decisions through `transmit`: transmit_bit or transmit_injected."""
-    chain = OurChain(work, seed)
-    return Contender(name, work, lambda: transmit(chain.fresh()).num_bit_errors, lambda errors: errors)
 
+def hard(name: str, work: Work, inject: bool = False, threads: int = 1) -> Contender:
+    """Uncoded chain with hard decisions: Gaussian noise or, with `inject`, exact error injection."""
+    chain = OurChain(work, seed=3 if inject else 2)
+    plan = LinkPlan(chain.fresh(), threads)
+    send = plan.inject if inject else plan.transmit
 
-def injected(name: str, work: Work) -> Contender:
-    """Exact error injection instead of Gaussian noise."""
-    return hard(name, work, transmit_injected, seed=3)
+    def run() -> NDArray[np.int64]:
+        chain.renew(plan)
+        return send()
+
+    return Contender(name, work, run, lambda errors: errors)
 
 
 def waveform(name: str, work: Work, beam: bool = False) -> Contender:
@@ -122,10 +132,11 @@ def waveform(name: str, work: Work, beam: bool = False) -> Contender:
 def soft(name: str, work: Work) -> Contender:
     """Uncoded chain that ends at the max-log LLRs."""
     chain = OurChain(work, seed=5)
+    plan = LinkPlan(chain.fresh())
 
     def run() -> tuple[NDArray, NDArray]:
-        bursts = chain.fresh()
-        return bursts.payload.reshape(-1, BLOCK_BYTES), demap_llr(bursts).llr
+        chain.renew(plan)
+        return plan.payload.reshape(-1, BLOCK_BYTES), plan.demap()
 
     return Contender(name, work, run, lambda result: wrong_bits(*result))
 
@@ -133,9 +144,10 @@ def soft(name: str, work: Work) -> Contender:
 def coded(name: str, work: Work, metric: str = "int16") -> Contender:
     """Rate 1/2, K = 7 coded chain. `errors` counts the wrong code bits in front of the decoder."""
     chain = OurChain(work, seed=6)
+    rng = np.random.default_rng(6)
 
     def run() -> tuple[NDArray, NDArray, NDArray]:
-        bits = chain.rng.integers(0, 2, (work.num_blocks, CODED_BITS), np.uint8)
+        bits = rng.integers(0, 2, (work.num_blocks, CODED_BITS), np.uint8)
         payload = np.packbits(convolutional.encode(bits, CODE), axis=1)
         bursts = chain.bursts(chain.response(chain.taps()), payload.reshape(-1))
         llr = demap_llr(bursts).llr.reshape(work.num_blocks, -1)
@@ -165,21 +177,22 @@ def stages(work: Work) -> dict[str, Callable[[], Any]]:
     c = OurChain(work)
     taps = c.taps()
     bursts = c.fresh()
+    plan = LinkPlan(bursts)
     bits = np.unpackbits(bursts.payload)
     x = modulation.map_bits(bits, ORDER)
     noise = philox.complex_normals(1, 0, 0, 0, x.size)
     y = x + np.complex64(0.1) * noise
     return {
-        "bits": lambda: c.payload(1),
+        "bits": lambda: philox.random_bytes(1, 1, plan.payload.size, plan.payload),
         "modulate": lambda: modulation.map_bits(bits, ORDER),
-        "fading, beam": lambda: c.response(c.taps()),
+        "fading, beam": lambda: c.fading.response(1, 1, out=plan.h),
         "noise": gaussian_bound(work),
         "decide": lambda: modulation.demap_hard(y, ORDER),
         "llr": lambda: modulation.demap_soft(y, 0.02, ORDER),
-        "link, hard": lambda: transmit_bit(bursts),
-        "link, soft": lambda: demap_llr(bursts),
-        "link, injected": lambda: transmit_injected(bursts),
-        "burst arrays": lambda: c.bursts(bursts.h, bursts.payload),
+        "link, hard": plan.transmit,
+        "link, soft": plan.demap,
+        "link, injected": plan.inject,
+        "link, new arrays": lambda: transmit_bit(bursts),
         "waveform link": lambda: transmit_waveform(
             bursts, NUMEROLOGY, taps.astype(np.complex64), np.full(work.num_blocks, FFT)
         ),

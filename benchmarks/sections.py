@@ -17,6 +17,7 @@ from benchmarks.slots import event_costs, slot_loops
 from benchmarks.startup import cold_and_cached, fresh_process
 from benchmarks.timing import Effort, median, race
 from phy.link import transmit_bit
+from phy.plan import LinkPlan
 
 Section = Callable[[Report, set[str], Effort, bool], None]  # report, installed peers, effort, quick
 
@@ -61,14 +62,17 @@ def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
     work, single, many, most = Work(), Work(num_blocks=1), Work(num_blocks=512), Work(num_blocks=4096)
     rng = np.random.default_rng(1)
     bulk, one, threaded, large = (peers_ours.OurChain(w).fresh() for w in (work, single, many, most))
+    plan, plan_one = LinkPlan(bulk), LinkPlan(one)
     whole = peers_ours.hard("bit", work)
     block = 1.0 / BLOCK_BITS
     seconds = race(
         {
             "bound": (peers_ours.gaussian_bound(work), 64.0),
-            "link": (lambda: transmit_bit(bulk), 64.0),
+            "link": (plan.transmit, 64.0),
+            "link, new arrays": (lambda: transmit_bit(bulk), 64.0),
             "bit": (whole.run, 64.0),
-            "link B1": (lambda: transmit_bit(one), 1.0),
+            "link B1": (plan_one.transmit, 1.0),
+            "link B1, new arrays": (lambda: transmit_bit(one), 1.0),
             "numpy noise": (lambda: rng.standard_normal(2 * BLOCK_SYMBOLS * 64), 64.0),
             "one thread": (lambda: transmit_bit(threaded), 512.0),
             "two threads": (lambda: transmit_bit(threaded, threads=2), 512.0),
@@ -107,9 +111,7 @@ def all_cores(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
     work = Work(num_blocks=512)
     chains = {
         "bit 1": peers_ours.hard("ours, bit, 1 thread", work),
-        "bit all": peers_ours.hard(
-            f"ours, bit, {cores} threads", work, lambda bursts: transmit_bit(bursts, threads=cores)
-        ),
+        "bit all": peers_ours.hard(f"ours, bit, {cores} threads", work, threads=cores),
     }
     if "torch" in peers:
         from benchmarks import peers_torch

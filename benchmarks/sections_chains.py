@@ -9,6 +9,7 @@ from benchmarks.reference import Contender, Work
 from benchmarks.report import Report
 from benchmarks.timing import Effort, median, race
 
+CHUNK = peers_numpy.CHUNK
 SLOW_CHECK = {"sionna": 64, "commpy": 24}  # blocks in the BER check of slow chains
 
 
@@ -17,7 +18,7 @@ def hard_flat(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
     work = Work()
     chains: dict[str, Contender] = {
         "bit": peers_ours.hard("ours, bit", work),
-        "injection": peers_ours.injected("ours, exact injection", work),
+        "injection": peers_ours.hard("ours, exact injection", work, inject=True),
         "waveform": peers_ours.waveform("ours, waveform MRC", work),
         "waveform mrt": peers_ours.waveform("ours, waveform MRT", work, beam=True),
         "numpy": peers_numpy.hard("NumPy c128", work),
@@ -25,6 +26,11 @@ def hard_flat(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
         "numpy c64 fd": peers_numpy.hard("NumPy c64, no FFT", work, "fd", double=False),
         "numpy mrc": peers_numpy.hard("NumPy c128, MRC", work, combine="mrc"),
         "numpy c64 mrc": peers_numpy.hard("NumPy c64, MRC", work, double=False, combine="mrc"),
+        "numpy chunked": peers_numpy.hard("NumPy c128, chunks", work, chunk=CHUNK),
+        "numpy c64 fd chunked": peers_numpy.hard(
+            "NumPy c64, no FFT, chunks", work, "fd", double=False, chunk=CHUNK
+        ),
+        "numpy mrc chunked": peers_numpy.hard("NumPy c128, MRC, chunks", work, combine="mrc", chunk=CHUNK),
     }
     if "torch" in peers:
         from benchmarks import peers_torch
@@ -40,11 +46,12 @@ def hard_flat(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
 
         chains["sionna"] = peers_sionna.hard("Sionna", work)
     rivals = ("numpy", "numpy c64", "numpy c64 fd", "torch", "torch fd", "commpy", "sionna")
-    pairs = [(f"bit/{p}", "bit", p) for p in rivals]
+    pairs = [(f"bit/{p}", "bit", p) for p in (*rivals, "numpy chunked", "numpy c64 fd chunked")]
     pairs += [("injection/bit", "injection", "bit")]
     pairs += [
         ("waveform/numpy", "waveform", "numpy mrc"),
         ("waveform/numpy c64", "waveform", "numpy c64 mrc"),
+        ("waveform/numpy chunked", "waveform", "numpy mrc chunked"),
     ]
     pairs += [(f"waveform mrt/{p}", "waveform mrt", p) for p in rivals if "fd" not in p]
     report.chains("Hard decisions, flat, 6 antennas, Es/N0 8 dB", "", chains, pairs, effort, SLOW_CHECK)
@@ -56,6 +63,7 @@ def soft_flat(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
     chains = {
         "bit": peers_ours.soft("ours, bit", work),
         "numpy": peers_numpy.soft("NumPy c128", work),
+        "numpy chunked": peers_numpy.soft("NumPy c128, chunks", work, chunk=CHUNK),
         "numpy c64": peers_numpy.soft("NumPy c64", work, double=False),
         "numpy c64 fd": peers_numpy.soft("NumPy c64, no FFT", work, "fd", double=False),
     }
@@ -86,6 +94,7 @@ def hard_taps(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
         "numpy c64": peers_numpy.hard("NumPy c64", work, double=False),
         "numpy c64 fd": peers_numpy.hard("NumPy c64, no FFT", work, "fd", double=False),
         "numpy mrc": peers_numpy.hard("NumPy c128, MRC", work, combine="mrc"),
+        "numpy chunked": peers_numpy.hard("NumPy c128, chunks", work, chunk=CHUNK),
     }
     if "torch" in peers:
         from benchmarks import peers_torch
@@ -95,7 +104,8 @@ def hard_taps(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
         from benchmarks import peers_sionna
 
         chains["sionna"] = peers_sionna.hard("Sionna, ApplyTimeChannel", Work(num_blocks=8, num_taps=4))
-    pairs = [(f"tap4 bit/{p}", "bit", p) for p in ("numpy", "numpy c64", "numpy c64 fd", "torch", "sionna")]
+    rivals = ("numpy", "numpy c64", "numpy c64 fd", "numpy chunked", "torch", "sionna")
+    pairs = [(f"tap4 bit/{p}", "bit", p) for p in rivals]
     pairs += [("tap4 bit/bit", "bit", "bit flat"), ("tap4 waveform/numpy", "waveform", "numpy mrc")]
     report.chains("Hard decisions, 4 taps, 6 antennas", "tap4 ", chains, pairs, effort, {"sionna": 64})
 
@@ -123,7 +133,7 @@ def one_block(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
     work = Work(num_blocks=1)
     chains = {
         "bit": peers_ours.hard("ours, bit", work),
-        "injection": peers_ours.injected("ours, exact injection", work),
+        "injection": peers_ours.hard("ours, exact injection", work, inject=True),
         "numpy": peers_numpy.hard("NumPy c128", work),
     }
     if "torch" in peers:
@@ -173,6 +183,9 @@ def coded(report: Report, peers: set[str], effort: Effort, quick: bool) -> None:
 def injection(report: Report, peers: set[str], effort: Effort, quick: bool) -> None:
     """Exact injection where errors are rare."""
     work = Work(es_n0_db=12.0)
-    chains = {"bit": peers_ours.hard("ours, bit", work), "injection": peers_ours.injected("injection", work)}
+    chains = {
+        "bit": peers_ours.hard("ours, bit", work),
+        "injection": peers_ours.hard("injection", work, inject=True),
+    }
     pairs = [("injection 12 dB/bit", "injection", "bit")]
     report.chains("Exact injection, flat, Es/N0 12 dB", "12 dB ", chains, pairs, effort)

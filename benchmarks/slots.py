@@ -23,6 +23,7 @@ from netsim.engine import Clock, after
 from netsim.trace import TraceWriter
 from phy.bursts import Bursts
 from phy.link import transmit_bit
+from phy.plan import LinkPlan
 
 USERS = 4
 BANK = 256  # channels drawn beforehand
@@ -32,15 +33,15 @@ Phy = Callable[[int], int]  # slot to wrong bits
 
 
 def our_phy() -> Phy:
-    """One burst a call; the arrays of the burst are the caller's and are reused."""
+    """One burst a call through a plan: its arrays are reused."""
     chain = OurChain(Work(num_blocks=1))
-    burst = chain.fresh()
+    plan = LinkPlan(chain.fresh())
     bank = [chain.response(chain.taps()) for _ in range(BANK)]
 
     def phy(slot: int) -> int:
-        burst.slot[0] = slot
-        burst.h[0] = bank[slot % BANK][0]
-        return int(transmit_bit(burst).num_bit_errors[0])
+        plan.slot[0] = slot
+        plan.h[0] = bank[slot % BANK][0]
+        return int(plan.transmit()[0])
 
     return phy
 

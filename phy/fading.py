@@ -141,11 +141,14 @@ class BlockFading(Checked):
         """complex64[num_blocks, num_ant, F] on the subcarriers `bins`, F = 1 for one tap: `Bursts.h`."""
         if len(self.tap_powers) == 1:
             return self.taps(key, slot, num_blocks, first_block, out)
+        return self.at_bins(self.taps(key, slot, num_blocks if out is None else len(out), first_block), out)
+
+    def at_bins(self, taps: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Frequency response complex64[B, num_ant, F] of taps complex64[B, num_ant, L] on the subcarriers."""
+        shape = (len(taps), self.num_ant, len(self.bins))
         if out is None:
-            out = np.empty((num_blocks, self.num_ant, len(self.bins)), np.complex64)
-        elif out.dtype != np.complex64 or out.shape[1:] != (self.num_ant, len(self.bins)):
-            shape = f"complex64[B, {self.num_ant}, {len(self.bins)}]"
-            raise ParameterError(f"out: must be {shape}, is {out.dtype} {out.shape}")
-        taps = self.taps(key, slot, out.shape[0], first_block)
+            out = np.empty(shape, np.complex64)
+        elif out.dtype != np.complex64 or out.shape != shape:
+            raise ParameterError(f"out: must be complex64{list(shape)}, is {out.dtype} {out.shape}")
         fill_response(taps, *self._steering, out)
         return out
