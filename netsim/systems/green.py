@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from netsim.agents.dqn import DqnParameters
 from netsim.agents.drqn import DrqnParameters
 from netsim.agents.policy import DeferredPolicy, Policy
+from netsim.link import LEVELS
 from netsim.scenario import Scenario
 from netsim.streams import Streams
 from netsim.system import System
 from netsim.systems.green_parameters import Decision, Layout, Power, Qoe, TextCodec
 from netsim.systems.green_parameters import System as Parameters
 from netsim.traffic import Traffic
+from phy.ofdm import Ofdm
 from phy.parameters import Checked, at_least_one, between, non_negative, one_of, parameter, positive
 
 RULES = ("level1", "fixed", "greedy", "random", "silent")
@@ -50,11 +52,34 @@ class Agent(Checked):
 
 
 @dataclass(frozen=True)
+class Text(Checked):
+    """What the stations really send at the levels with bits."""
+
+    sentences: str = parameter(
+        "shipped",
+        meaning="similarity bank whose sentences and codec are used: shipped, grammar, or a file",
+        source="docs/papers/green.md",
+    )
+    burst_sentences: int = parameter(
+        8,
+        meaning="sentences simulated per cell and slot; block fading makes the rest alike",
+        source="specification 10.2",
+        rule=between(1, 1000),
+    )
+    metric: str = parameter(
+        "minilm",
+        meaning="similarity: MiniLM sentence embeddings, bleu, or token F1",
+        source="specification 10.1",
+        rule=one_of("minilm", "bleu", "token_f1"),
+    )
+
+
+@dataclass(frozen=True)
 class Green(Scenario):
     """The scenario: co-channel cells that spend symbols and watts on meaning."""
 
     name: str = parameter("green", meaning="scenario name, folder of its results")
-    phy: str = parameter("paper", meaning="level of fidelity", source="README", rule=one_of("paper"))
+    phy: str = parameter("paper", meaning="level of fidelity", source="README", rule=one_of(*LEVELS))
     slots: int = parameter(2_000, meaning="slots in a run", source="P table 2: 100,000", rule=at_least_one)
     episode_slots: int = parameter(
         100_000,
@@ -69,7 +94,12 @@ class Green(Scenario):
     )
     layout: Layout = parameter(factory=Layout, meaning="geometry and propagation")
     power: Power = parameter(factory=Power, meaning="powers and noise")
-    codec: TextCodec = parameter(factory=TextCodec, meaning="semantic codec")
+    codec: TextCodec = parameter(factory=TextCodec, meaning="semantic codec by formula")
+    text: Text = parameter(factory=Text, meaning="semantic codec by bits")
+    ofdm: Ofdm = parameter(
+        factory=lambda: Ofdm(subcarrier_spacing_hz=15e3, fft_size=128, cp_len=10),
+        meaning="OFDM numerology of the bits",
+    )
     qoe: Qoe = parameter(factory=Qoe, meaning="what the users want")
     decision: Decision = parameter(factory=Decision, meaning="observation and reward")
     agent: Agent = parameter(factory=Agent, meaning="who decides")

@@ -6,7 +6,7 @@ the last two are (user, station). Powers in W, rates in ksut/s, SINR linear unle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -158,6 +158,15 @@ class Model:
         qoe = qoe_of(self.required, rate, accuracy)
         ee = energy_efficiency(self.system.power, qoe, power_w)
         return Outcome(own, other, sinr, accuracy, rate, qoe, ee)
+
+    def judged(
+        self, by_formula: Outcome, power_w: np.ndarray, k: np.ndarray, accuracy: np.ndarray
+    ) -> Outcome:
+        """The outcome with a measured accuracy float64[..., M] in place of f_s."""
+        rate = self._rate(k, accuracy)
+        qoe = qoe_of(self.required, rate, accuracy)
+        ee = energy_efficiency(self.system.power, qoe, power_w)
+        return replace(by_formula, accuracy=accuracy, rate_ksuts=rate, qoe=qoe, ee=ee)
 
     def payoff(self, qoe: np.ndarray, power_w: np.ndarray) -> np.ndarray:
         """What each agent is paid for a slot before scale and difference, float64[..., M] (specification

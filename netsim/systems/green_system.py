@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from netsim.systems.green_world import GreenWorld
 from netsim.trace_schema import INDEX, REAL, Column, Table, extended
 from phy.bursts import Received
 
+if TYPE_CHECKING:  # bring the text codec, which level `paper` does without
+    from netsim.systems.green_bits import CellLink, Sentences
+
 STATIONS = Table(
     "stations",
     "one row per slot and station (green)",
@@ -33,7 +37,14 @@ STATIONS = Table(
         Column("cell", INDEX, "1", "cell index"),
         Column("power_level", INDEX, "1", "index into the power book"),
         Column("symbols_per_word", INDEX, "1", "channel symbols spent on a word (k)"),
-        Column("accuracy", REAL, "1", "semantic accuracy xi of the slot"),
+        Column("accuracy", REAL, "1", "semantic accuracy xi of the slot: formula, or mean similarity"),
+        Column(
+            "sinr_measured_db",
+            REAL,
+            "dB",
+            "SINR of the very symbols",
+            "the level superposes none, or nothing was sent",
+        ),
         Column("rate_ksuts", REAL, "ksut/s", "semantic rate"),
         Column("qoe", REAL, "1", "quality of experience (M5)"),
     ),
@@ -65,12 +76,19 @@ class GreenSystem:
 
     tables = extended(STATIONS)
 
-    def __init__(self, scenario: Green, streams: Streams) -> None:
-        self.scenario = scenario
+    def __init__(
+        self,
+        scenario: Green,
+        streams: Streams,
+        sentences: Sentences | None = None,
+        link: CellLink | None = None,
+    ) -> None:
+        self.scenario, self._sentences, self._link = scenario, sentences, link
         self.num_ues = scenario.layout.num_cells
         self.cell_of_ue = np.arange(self.num_ues)
         self.nodes = tuple(Node(f"cell{m}", f"station{m}") for m in range(self.num_ues))
-        self.sources = ["formulas: semantic accuracy f_s(k, SINR) (M3), no sentences"]
+        formulas = "formulas: semantic accuracy f_s(k, SINR) (M3), no sentences"
+        self.sources = [formulas if sentences is None else sentences.source]
         self._parameters = scenario.parameters
         self._scale = scenario.decision.reward_scale
         self._world = GreenWorld(scenario.layout, streams)
@@ -100,7 +118,7 @@ class GreenSystem:
         }
 
     def num_items(self, task: int) -> int:
-        return 0
+        return 0 if self._sentences is None else self._sentences.num_items
 
     def fade(self) -> None:
         self._world.fade()
@@ -126,17 +144,40 @@ class GreenSystem:
     def encode(
         self, slot: int, grants: Grants, buffers: Sequence[Buffer], budget_ns: int
     ) -> list[Transmission]:
-        """The burst of every cell fills the slot."""
+        """The burst of every cell fills the slot; with bits, a station without power sends none."""
         sent = []
+        self._items = [buffer.waiting[0].item for buffer in buffers]
+        self._bits: list[np.ndarray] = []
         for ue, buffer in enumerate(buffers):
             packet = buffer.waiting[0]
             packet.compression = float(grants.compression[ue])
-            sent.append(Transmission(packet, Block(ue, _NO_PAYLOAD, 0, 0), 0, budget_ns))
+            if self._sentences is not None and self._power_w[ue] > 0.0:
+                bits = np.concatenate(self._sentences.bits(packet.item, int(self._k[ue])))
+                self._bits.append(bits)
+                packet.num_bits = len(bits)
+            sent.append(Transmission(packet, Block(ue, _NO_PAYLOAD, packet.num_bits, 0), 0, budget_ns))
         return sent
 
     def transmit(self, slot: int, grants: Grants, blocks: list[Block]) -> Received | None:
+        """By formula (M2)-(M5); with bits, what the users make of the symbols that reach them."""
         self._outcome = self.model.outcome(self._power_w, self._k, self._world.gain)
-        return None
+        self._measured_db = np.full(self.num_ues, np.nan)
+        if self._sentences is None or self._link is None:
+            return None
+        cells = np.flatnonzero(self._power_w > 0.0)
+        coefficient = np.sqrt(self._power_w * self._world.drop.path_gain) * self._world.g
+        air = self._link.send(slot, cells, self._bits, coefficient, self._outcome.sinr)
+        accuracy, errors = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
+        sinr_db = 10.0 * np.log10(np.maximum(self._outcome.sinr, 1e-30))
+        for row, bits in enumerate(np.split(air.received.payload, np.cumsum(air.num_bits)[:-1])):
+            cell = int(cells[row])
+            accuracy[cell] = self._sentences.similarity(
+                self._items[cell], int(self._k[cell]), bits, float(sinr_db[cell])
+            )
+        errors[cells] = air.received.num_bit_errors
+        self._measured_db[cells] = air.sinr_db
+        self._outcome = self.model.judged(self._outcome, self._power_w, self._k, accuracy)
+        return Received(_NO_PAYLOAD, errors, sinr_db)
 
     def score(
         self, slot: int, grants: Grants, sent: list[Transmission], received: Received | None
@@ -146,7 +187,7 @@ class GreenSystem:
         assert o is not None
         for transmission in sent:
             packet = transmission.packet
-            packet.num_bit_errors = -1
+            packet.num_bit_errors = -1 if received is None else int(received.num_bit_errors[packet.ue])
             packet.score = float(o.accuracy[packet.ue])
         self._qoe = o.qoe
         unmet = (o.accuracy < required.accuracy) | (o.rate_ksuts < required.rate_ksuts)
@@ -179,6 +220,7 @@ class GreenSystem:
             power_level=self._level,
             symbols_per_word=self._k,
             accuracy=self._outcome.accuracy,
+            sinr_measured_db=self._measured_db,
             rate_ksuts=self._outcome.rate_ksuts,
             qoe=self._outcome.qoe,
         )
@@ -266,7 +308,12 @@ class FrozenAfter:
 
 def build(scenario: Green, streams: Streams) -> tuple[GreenSystem, list[Policy | DeferredPolicy]]:
     """The system and one policy for every station."""
-    system = GreenSystem(scenario, streams)
+    sentences, link = None, None
+    if scenario.phy != "paper":
+        from netsim.systems.green_bits import CellLink, Sentences
+
+        sentences, link = Sentences(scenario), CellLink(scenario, streams)
+    system = GreenSystem(scenario, streams, sentences, link)
     cells = range(system.num_ues)
     if scenario.agent.name in RULES:
         return system, [StationPolicy(scenario, system, streams, m) for m in cells]
