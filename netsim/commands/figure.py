@@ -85,6 +85,7 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
     "scqos-7": "netsim.commands.figure_scqos_7",
+    "scqos-table-4": "netsim.commands.figure_scqos_table_4",
     **dict.fromkeys((f"scqos-{k}" for k in (6, 8, 9, 10)), "netsim.commands.figure_scqos_planners"),
     "toscn-2": "netsim.commands.figure_toscn_2",
     "toscn-5": "netsim.commands.figure_toscn_5",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_scqos_bank import Codebook
 
-from netsim.figures import scqos_2b, scqos_7, scqos_planners, scqos_planners_plot
+from netsim.figures import scqos_2b, scqos_7, scqos_planners, scqos_planners_plot, scqos_table_4
 from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_levels import threshold
 from netsim.semantics.similarity import load_metric
@@ -94,3 +94,30 @@ def test_sweeps_of_the_planners(name, tmp_path, monkeypatch):
     assert len(rows_of(tmp_path / "x.csv")) == len(found)
     scqos_planners_plot.draw(name, found, tmp_path / "x.png")
     assert (tmp_path / "x.png").exists()
+
+
+def test_table_4_shows_sentences_of_all_lengths(tmp_path):
+    codec = Codebook()
+    bank = Bank(
+        tuple(codec.sentences), codec.features, np.array([0.0, 20.0]), np.ones((40, 3, 2, 2), np.float32),
+        np.tile(np.float32([0.0, 0.9, 1.0]), (40, 1)), {},
+    )  # fmt: skip
+    found = scqos_table_4.examples(bank, codec, load_metric("token_f1"), count=3)
+    assert len(found) == 3 * 2 * 3
+    clean = [e for e in found if np.isinf(e.snr_db) and e.bits == 3]
+    assert [e.received for e in clean] == [e.sentence for e in clean]
+    rows = scqos_table_4.by_length(bank, 0.8)
+    assert [(r.shortest, r.bits, r.valid, r.sentences) for r in rows] == [
+        (1, 1, 0.0, 40),
+        (1, 2, 1.0, 40),
+        (1, 3, 1.0, 40),
+    ]
+    scqos_table_4.write_csv(found, tmp_path / "x.csv")
+    assert len(rows_of(tmp_path / "x.csv")) == len(found)
+    lengths = synthetic_bank(np.random.default_rng(0), 50, 2)
+    picked = lengths.length[scqos_table_4.chosen(lengths, 5)]
+    assert (
+        picked[0] == lengths.length.min()
+        and picked[-1] == lengths.length.max()
+        and np.all(np.diff(picked) >= 0)
+    )

@@ -195,7 +195,8 @@ def test_in_sample_bias_shrinks_with_realisations(banks):
     ("power_dbm", "expected"),
     [
         (-10.0, {"oracle_snr": 1.32, "aware_in": 1.83, "mapping 3 dB": 0.87, "rate_only": 0.83,
-                 "random": -0.03, "random, random beams": -1.63, "equal 1": 1.18, "equal 2": 0.81, "equal 3": 0.34}),
+                 "random": -0.03, "random, random beams": -1.63, "equal 1": 1.18, "equal 2": 0.81,
+                 "equal 3": 0.34}),
         (-15.0, {"oracle_snr": 0.82, "mapping 3 dB": 0.54, "rate_only": 0.48, "random": -0.63,
                  "equal 2": 0.485}),
     ],
