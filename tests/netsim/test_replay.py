@@ -76,18 +76,26 @@ def test_every_slot_is_bit_identical(recorded):
 
 def test_symbols_are_those_that_were_sliced(recorded):
     """Deciding the shown symbols gives the received bits (before descrambling: as many symbol errors)."""
-    found = replay(read_trace(recorded[0]), 3, 0)
-    one = found.packets[0]
+    trace = read_trace(recorded[0])
+    one = replay(trace, *noisiest(trace)).packets[0]
     points = np.unique(one.ideal)
     decided = points[np.abs(one.symbols[:, None] - points[None, :]).argmin(axis=1)]
     wrong = (one.sent != one.received).reshape(-1, 4).any(axis=1)
     np.testing.assert_array_equal(decided != one.ideal, wrong)
+    assert wrong.any()
+
+
+def noisiest(trace) -> tuple[int, int]:
+    """Slot and device with the most wrong bits."""
+    row = trace["receptions"]["num_bit_errors"].argmax()
+    return int(trace["receptions"]["slot"][row]), int(trace["receptions"]["ue"][row])
 
 
 @pytest.mark.parametrize("level", ["table", "bit"])
 def test_other_levels_on_the_same_grants(recorded, level):
     trace = read_trace(recorded[0])
-    found, own = replay(trace, 3, 0, level), replay(trace, 3, 0)
+    slot, ue = noisiest(trace)
+    found, own = replay(trace, slot, ue, level), replay(trace, slot, ue)
     assert [one.packet.id for one in found.packets] == [one.packet.id for one in own.packets]
     np.testing.assert_array_equal(found.packets[0].sent, own.packets[0].sent)
     same = np.array_equal(found.packets[0].received, own.packets[0].received)
