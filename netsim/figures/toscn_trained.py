@@ -4,6 +4,7 @@ seed, kept under results/agents and read again by every figure that needs it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from netsim.agents.catalogue import LEARNERS
 from netsim.streams import Streams
 from netsim.systems import toscn_learning
 from netsim.systems.toscn import Toscn
+from phy.ofdm import Ofdm
 
 CACHE = Path("results/agents")
 ITERATIONS, QUICK_ITERATIONS = 600, 100
@@ -37,9 +39,19 @@ class Setting:
 
     def scenario(self, phy: str = "paper") -> Toscn:
         """The paper's regime with 1.6 Mbit packets by the formulas; packets of 200,704 bit on bits."""
-        values = {"phy": phy, "radio.bandwidth_hz": self.bandwidth_hz, "radio.power_w": self.power_w}
+        values: dict[str, Any] = {
+            "phy": phy,
+            "radio.bandwidth_hz": self.bandwidth_hz,
+            "radio.power_w": self.power_w,
+        }
         if phy == "paper":
             values["semantics.packet_bits"] = 1_600_000
+        else:  # subcarriers of a wide band need a longer transform; the prefix keeps its share
+            default = Ofdm()
+            longer = max(1, math.ceil(default.num_subcarriers(self.bandwidth_hz) / default.fft_size))
+            factor = 2 ** math.ceil(math.log2(longer))
+            values["ofdm.fft_size"] = default.fft_size * factor
+            values["ofdm.cp_len"] = default.cp_len * factor
         changed = params.override(Toscn(), values)
         assert isinstance(changed, Toscn)
         return changed
