@@ -6,12 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from green_drops import green, sample
 
 from netsim.figures.green_interference import equivalent_db, formula_ser, measure, points, shift_of
 from netsim.figures.green_interference_ee import effects
 from netsim.streams import Streams
 from netsim.systems.green_interference import PROFILES, superpose
+from netsim.systems.green_model import received_powers
 from phy import theory
+from phy.bursts import Bursts
+from phy.cells import transmit_cells
 from phy.philox import random_bytes
 
 # 10.5: BER of 400,000 symbols by SINR in dB: one interferer, two, six, geometric
@@ -86,3 +90,32 @@ def test_what_energy_efficiency_loses():
             half = (row.lost.high - row.lost.low) / 2 * math.sqrt(2)
             expected = printed[row.num_cells][row.interference]
             assert row.lost.mean == pytest.approx(expected, abs=half + 1.5e-3)  # differences of three digits
+
+
+def test_sinr_of_the_samples_is_the_formula():
+    """Check 10: SINR measured on superposed symbols of a drop's cells against (M2), bias at most 0.05 dB."""
+    s = sample(green(), 150, 2)
+    power_w = s.rng.choice(s.model.levels_w[1:], (150, 3))
+    symbols, cell = 1000, np.arange(3, dtype=np.int64)
+    difference = []
+    for slot, (p, gain) in enumerate(zip(power_w, s.gain)):
+        phase = np.exp(2j * np.pi * s.rng.random((3, 3)))
+        # powers in units of the noise, which is then 1 per symbol
+        amplitude = np.sqrt(p * gain / s.model.system.power.noise_w) * phase
+        bursts = Bursts(
+            payload=random_bytes(9, slot, 3 * symbols // 2),
+            offset=cell * (symbols // 2),
+            num_bits=0 * cell + 4 * symbols,
+            bits_per_symbol=0 * cell + 4,
+            h=np.ones((3, 1, 1), np.complex64),
+            es=np.ones(3),
+            n0=1.0,
+            first_symbol=0 * cell,
+            key=cell.astype(np.uint64),
+            slot=0 * cell + slot,
+        )
+        _, measured_db = transmit_cells(bursts, cell, amplitude[:, :, None].astype(np.complex64))
+        own, other = received_powers(p, gain)
+        difference.append(measured_db - 10 * np.log10(own / (other + s.model.system.power.noise_w)))
+    assert abs(np.mean(difference)) < 0.05
+    assert np.std(difference) < 0.5  # of 1,000 symbols with one strong interferer
