@@ -7,6 +7,7 @@ of that world. With few mechanisms all subsets are run (exact); with many, some 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,16 @@ class Game:
     def variant(self, subset: Subset) -> Variant:
         """The scenario with the mechanisms of a subset real and all others as in the formula."""
         kept = self.effective(subset)
+        if kept not in self._made:
+            self._made[kept] = self._make(kept)
+        return self._made[kept]
+
+    @functools.cached_property
+    def _made(self) -> dict[Subset, Variant]:
+        """Variants made so far: checking a scenario takes a millisecond, and games ask often."""
+        return {}
+
+    def _make(self, kept: Subset) -> Variant:
         chosen = [self.mechanisms[i] for i in sorted(kept)]
         assignments = {**self.study.formula, **self.policy}
         for mechanism in chosen:

@@ -35,12 +35,25 @@ class Axis:
         return cls(path, tuple((str(value), {path: value}) for value in values))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
-    """One point of a campaign: what it is called on each axis, and the scenario that it stands for."""
+    """One point of a campaign: what it is called on each axis, and the scenario that it stands for.
+
+    Equal names and equal scenarios make equal variants; compared by digest, since a scenario is deep.
+    """
 
     labels: tuple[tuple[str, str], ...]
     scenario: Scenario
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Variant) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @functools.cached_property
+    def _key(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        return self.labels, self.digest
 
     @property
     def text(self) -> str:
