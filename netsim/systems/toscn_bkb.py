@@ -34,13 +34,19 @@ def measure(
     """
     items = np.arange(bank.num_items)
     correct = np.zeros((len(snrs_db), len(compressions)), np.int64)
+    mask = np.empty(
+        0, np.uint8
+    )  # shorter masks are the beginnings of longer ones, which take seconds to make
     for column, eta in enumerate(compressions):
         payload, offset, num_bits = bank.encode_batch(items, np.full(len(items), eta))
+        if payload.size > mask.size:
+            mask = scramble(np.zeros_like(payload), rnti=1)
         kept = np.full(len(items), bank.num_kept(eta))
         for row, snr_db in enumerate(snrs_db):
             for draw in range(draws):
                 key = streams.kernel_key(f"bkb/{bank.task}/{eta}/{snr_db}/{draw}")
-                arrived = _through(payload, offset, num_bits, snr_db, bits_per_symbol, key)
+                packets = (payload, offset, num_bits, mask[: payload.size])
+                arrived = _through(*packets, snr_db, bits_per_symbol, key)
                 decided = bank.predict(arrived, offset, items, kept)
                 correct[row, column] += int((decided == bank.labels).sum())
             advance()
@@ -52,15 +58,17 @@ def _through(
     payload: np.ndarray,
     offset: np.ndarray,
     num_bits: np.ndarray,
+    mask: np.ndarray,
     snr_db: float,
     bits_per_symbol: int,
     key: int,
 ) -> np.ndarray:
-    """The packets as they arrive over AWGN at `snr_db`; as they are at infinite SNR."""
+    """The packets as they arrive over AWGN at `snr_db`, scrambled with `mask` on the way; as they are at
+    infinite SNR.
+    """
     if np.isinf(snr_db):
         return payload
     count = len(offset)
-    mask = scramble(np.zeros_like(payload), rnti=1)
     bursts = Bursts(
         payload=payload ^ mask,
         offset=offset,
