@@ -79,6 +79,7 @@ def _phy_ber(request: Request) -> None:
 
 # a function, or the module (imported when asked for) whose `main` takes the request
 FIGURES: dict[str, Callable[[Request], None] | str] = {
+    "green-signalling": "netsim.commands.figure_green_signalling",
     **dict.fromkeys(("green-4", "green-5", "green-6"), "netsim.commands.figure_green"),
     "green-bounds": "netsim.commands.figure_green_bounds",
     "green-interference": "netsim.commands.figure_green_interference",
