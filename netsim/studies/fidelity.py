@@ -114,7 +114,8 @@ def gather(design: Design, outcome: Outcome, runs: Sequence[int]) -> Data:
     points = design.points()
     worlds = [run for run in runs if all((variant, run) in outcome.files for variant in points.values())]
     if len(worlds) < 2:
-        raise ParameterError(f"{len(worlds)} runs have a result at every point: must be 2 or more")
+        why = f" (first failure: {outcome.failures[0]})" if outcome.failures else ""
+        raise ParameterError(f"{len(worlds)} runs have a result at every point: must be 2 or more{why}")
     figures: dict[Point, dict[str, np.ndarray]] = {}
     units: dict[str, str] = {}
     for point, variant in points.items():
