@@ -189,7 +189,8 @@ def burst_bits(bursts: Bursts, index: int, pad: bool = False) -> np.ndarray:
 def over_threads(run: Callable[[int, int], int | None], size: int, threads: int) -> int:
     """Call run(first, last) over [0, size) in `threads` contiguous parts; the kernels release the GIL.
 
-    Returns: the first burst that a part reports as broken, or -1.
+    Returns: what the parts returned, None counting as -1: the first of those >= 0 (a broken burst), or the
+    least.
     """
     if threads < 1:
         raise ParameterError(f"threads = {threads}: must be >= 1")
@@ -199,7 +200,8 @@ def over_threads(run: Callable[[int, int], int | None], size: int, threads: int)
         bounds = [size * i // threads for i in range(threads + 1)]
         parts = [_pool(threads).submit(run, a, z) for a, z in itertools.pairwise(bounds)]
         results = [part.result() for part in parts]
-    return next((broken for broken in results if broken is not None and broken >= 0), -1)
+    codes = [-1 if result is None else result for result in results]
+    return next((code for code in codes if code >= 0), min(codes))
 
 
 @functools.cache

@@ -8,11 +8,21 @@ import numpy as np
 from numba import njit
 
 from phy.burst_kernels import CHUNK, finish_bytes
+from phy.jit import ENTRY, PART
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
-from phy.qam import NORM, pack_symbols, rail_level, slice_symbols, unpack_symbols
+from phy.qam import (
+    NORM,
+    interleave,
+    llr_weight,
+    maxlog_symbols,
+    pack_symbols,
+    rail_level,
+    slice_symbols,
+    unpack_symbols,
+)
 
 
-@njit(cache=True, nogil=True)
+@njit(**ENTRY)
 def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, grid):
     """Unit-energy symbols of every cell: grid complex64[M, >= resource elements], 0 where a cell is
     silent.
@@ -34,7 +44,7 @@ def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, g
                 row[o + i] = complex(x, x if m == 1 else a * rail_level(m, sym[i], 1))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(**PART, fastmath=True)
 def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq):
     """Add the other cells' symbols to the noise: gi, gq become the disturbance in level units.
 
@@ -65,21 +75,44 @@ def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq):
     return energy
 
 
-@njit(cache=True, nogil=True)
+@njit(**PART)
+def _effective_weight(grid, ratio, own, width, first, n, noise_scale, norm, weight):
+    """weight[k] = 1 / (norm v): `llr_weight` for a disturbance of energy v relative to a unit-energy symbol.
+
+    v = (n0 + powers of the cells that send on the element) / wanted power, as if all of it were Gaussian.
+    """
+    f = first % width
+    for k in range(n):
+        v = 2.0 * np.float64(noise_scale[f]) * noise_scale[f]
+        for j in range(grid.shape[0]):
+            if j != own and grid[j, first + k] != 0:
+                z = ratio[j, f]
+                v += np.float64(z.real) * z.real + np.float64(z.imag) * z.imag
+        weight[k] = llr_weight(np.float32(math.sqrt(0.5 * norm * v)))
+        f = f + 1 if f + 1 < width else 0
+
+
+@njit(**ENTRY)
 def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell,
-                   amplitude, grid, received, errors, sinr, measured):  # fmt: skip
+                   amplitude, grid, received, errors, sinr, measured, llr, llr_start):  # fmt: skip
     """Bursts of co-channel cells (see phy.cells.transmit_cells).
+
+    What is None is compiled away.
 
     Args:
         amplitude: complex64[M, M, F], of transmitter j at receiver i: amplitude[i, j, f].
         grid: complex64[M, N], from `fill_grids`.
+        received, errors: as in phy.bursts.Received; or None.
         sinr, measured: float64[B], linear: expected (mean powers of the active cells) and from the samples.
+        llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
     """
     scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
     gi = np.empty(2 * CHUNK_PAIRS, np.float32)
     gq = np.empty(2 * CHUNK_PAIRS, np.float32)
     sym = np.empty(CHUNK + 8, np.uint8)
     ones = np.ones(CHUNK, np.float32)
+    weight = np.empty(CHUNK, np.float32)
+    plane = np.empty((8, 0 if llr is None else CHUNK), np.float32)
     width = amplitude.shape[2]
     ratio = np.empty(amplitude.shape[1:], np.complex64)
     noise_scale = np.empty(width, np.float32)
@@ -119,10 +152,15 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
             odd = (re + c) & 1
             normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
             energy += _disturb(grid, ratio, own, width, re + c, k, noise_scale, unit, gi[odd:], gq[odd:])
-            slice_symbols(m, sym, gi[odd:], gq[odd:], ones, k)
-            sym[k : k + 8] = 0
-            pack_symbols(m, sym, (bits + 7) // 8, received, byte)
-            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-            wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
-        errors[b] = wrong
+            if received is not None:
+                slice_symbols(m, sym, gi[odd:], gq[odd:], ones, k)
+                pack_symbols(m, sym, (bits + 7) // 8, received, byte)
+                mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
+                wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
+            if llr is not None:
+                _effective_weight(grid, ratio, own, width, re + c, k, noise_scale, NORM[m], weight)
+                maxlog_symbols(m, sym, gi[odd:], gq[odd:], ones, weight, k, plane)
+                interleave(m, plane, bits, llr[llr_start[b] + c * m :])
+        if errors is not None:
+            errors[b] = wrong
         measured[b] = n / energy if energy > 0.0 else np.inf

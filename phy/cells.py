@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from phy import cell_kernels
-from phy.bursts import Bursts, Received, burst_bits, check_bursts, snr_to_db
+from phy.bursts import Bursts, Received, Soft, burst_bits, check_bursts, snr_to_db
 from phy.modulation import demap_hard
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
@@ -92,17 +92,49 @@ def transmit_cells(bursts: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> t
     """
     _check(bursts, cell, amplitude)
     b = bursts
+    received = b.payload.copy()
+    errors = np.zeros(b.size, np.int64)
+    sinr_db, measured_db = _through_cells(b, cell, amplitude, received, errors, None, None)
+    return Received(received, errors, sinr_db), measured_db
+
+
+def demap_cells(bursts: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> Soft:
+    """Max-log LLRs of the same superposition, arguments as in `transmit_cells`; signs are its decisions.
+
+    The receiver knows its own amplitude, n0, and the mean power of every cell on the elements where that
+    cell sends, not the symbols. It takes the interference for Gaussian noise: the effective n0 of an element
+    is n0 + the sum of |amplitude[i, j]|^2 over the cells j that send there. With few strong interferers that
+    is a mismatched metric (their symbols are discrete), with many it is exact in the limit.
+
+    Returns: Soft, snr_db is the expected SINR.
+    """
+    _check(bursts, cell, amplitude)
+    b = bursts
+    start = np.concatenate([[0], np.cumsum(b.num_bits)]).astype(np.int64)
+    llr = np.empty(int(start[-1]), np.float32)
+    sinr_db, _ = _through_cells(b, cell, amplitude, None, None, llr, start)
+    return Soft(llr, start, sinr_db)
+
+
+def _through_cells(
+    b: Bursts,
+    cell: np.ndarray,
+    amplitude: np.ndarray,
+    received: np.ndarray | None,
+    errors: np.ndarray | None,
+    llr: np.ndarray | None,
+    start: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(expected SINR, SINR of the samples), float64[B] in dB each; the other outputs are written."""
     total = int((b.first_symbol + b.num_symbols()).max(initial=0))
     grid = np.zeros((amplitude.shape[0], total), np.complex64)
     cell_kernels.fill_grids(b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.first_symbol, cell, grid)
-    received = b.payload.copy()
-    errors = np.zeros(b.size, np.int64)
     sinr, measured = np.empty(b.size), np.empty(b.size)
     cell_kernels.transmit_cells(
         b.payload, b.offset, b.num_bits, b.bits_per_symbol, float(b.n0), b.first_symbol, b.key, b.slot, cell,
-        amplitude, grid, received, errors, sinr, measured,
+        amplitude, grid, received, errors, sinr, measured, llr, start,
     )  # fmt: skip
-    return Received(received, errors, snr_to_db(sinr)), snr_to_db(measured)
+    return snr_to_db(sinr), snr_to_db(measured)
 
 
 def _check(b: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> None:

@@ -7,13 +7,15 @@ pattern, from the pilot symbols of that period, and serves its data symbols.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from phy.burst_kernels import mean_snr
-from phy.bursts import Bursts, Received, check_bursts, snr_to_db
-from phy.frame import Frame, decide, element_noise, frames
+from phy.bursts import Bursts, Received, Soft, check_bursts, snr_to_db
+from phy.frame import Frame, decide, element_noise, equalised, frames
+from phy.modulation import demap_soft
 from phy.ofdm import Ofdm
 from phy.parameters import Checked, Rule, at_least_one, one_of, parameter
 from phy.philox import LANE_PILOT, LANE_PILOT_SYMBOLS, complex_normals, words
@@ -179,6 +181,65 @@ def transmit_bit_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator) -> 
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size)
     mean_snr(b.h, b.num_subcarriers, b.es, float(b.n0), b.first_symbol, b.num_symbols(), snr)
+    for frame, y, known in _received_frames(b, ofdm, estimator):
+        decide(b, frame, y, known, received, errors)
+    return Received(received, errors, snr_to_db(snr))
+
+
+def demap_llr_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator, exact: bool = False) -> Soft:
+    """LLRs of the receiver of `transmit_bit_estimated`; signs of max-log LLRs are its decisions.
+
+    With an estimate g of h the symbol after combining with g suffers from the noise and from the part of the
+    channel that the estimate misses. Both count as Gaussian noise: the effective n0 is
+    n0 + es `error_variance` on each antenna. For "lmmse" with the true delay profile, Rayleigh fading and
+    constant-modulus symbols that is exact, since the error is Gaussian and independent of the estimate.
+
+    Args:
+        exact: log-sum-exp LLRs instead of max-log.
+
+    Returns: Soft; snr_db is that of the true channel.
+    """
+    check_bursts(bursts)
+    check_pilots(ofdm)
+    b = bursts
+    start = np.concatenate([[0], np.cumsum(b.num_bits)]).astype(np.int64)
+    llr = np.zeros(int(start[-1]), np.float32)
+    snr = np.empty(b.size)
+    mean_snr(b.h, b.num_subcarriers, b.es, float(b.n0), b.first_symbol, b.num_symbols(), snr)
+    for frame, y, known in _received_frames(b, ofdm, estimator):
+        width = frame.h.shape[1]
+        missed = error_variance(estimator, ofdm, width, frame.es, b.n0)
+        for i, z, power in equalised(b, frame, y, known):
+            n0 = b.n0 + b.es[i] * missed[(int(b.first_symbol[i]) + np.arange(z.size)) % width]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                noise_var = np.where(power > 0.0, n0 / (power * b.es[i]), np.inf)
+            soft = demap_soft(z, noise_var, int(b.bits_per_symbol[i]), exact)
+            llr[start[i] : start[i + 1]] = soft[: b.num_bits[i]]
+    return Soft(llr, start, snr_to_db(snr))
+
+
+def error_variance(
+    estimator: Estimator, ofdm: Ofdm, num_subcarriers: int, es: float, n0: float
+) -> np.ndarray:
+    """Variance of h minus its estimate per antenna, float64[num_subcarriers], as the receiver expects it.
+
+    lmmse: `lmmse_error` of the assumed delay profile. ls: the noise of the pilots through the interpolation;
+    what a straight line between pilots misses of a frequency-selective channel is not in it, since a
+    least-squares receiver knows no profile.
+    """
+    positions = np.arange(0, num_subcarriers, estimator.pilot_spacing)
+    noise = n0 / (es * ofdm.pilot_symbols_per_frame) if es > 0.0 else np.inf
+    if estimator.method == "lmmse":
+        powers = np.asarray(estimator.tap_powers)
+        return lmmse_error(powers, ofdm.fft_size, positions, num_subcarriers, noise)
+    weights = interpolate(np.eye(positions.size), positions, num_subcarriers)
+    return noise * (weights**2).sum(axis=0)
+
+
+def _received_frames(
+    b: Bursts, ofdm: Ofdm, estimator: Estimator
+) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
+    """(frame, y complex[S, R, F] at the antennas, what the receiver believes the channel to be)."""
     for frame in frames(b, b.num_subcarriers):
         numbers = frame_of(ofdm, frame.first, frame.last)
         sent = pilots(ofdm, estimator, frame, numbers)
@@ -188,8 +249,7 @@ def transmit_bit_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator) -> 
         known = estimate_frames(estimator, ofdm, frame, numbers, y_pilot, sent, b.n0)
         y = frame.grid[:, None] * frame.h
         y = y + element_noise(frame.h, b.n0, frame.key, frame.slot, frame.first, frame.last)
-        decide(b, frame, y, known, received, errors)
-    return Received(received, errors, snr_to_db(snr))
+        yield frame, y, known
 
 
 def check_pilots(ofdm: Ofdm) -> None:

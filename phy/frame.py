@@ -6,6 +6,7 @@ slot are packets of one user in one slot and lie in one grid.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +115,22 @@ def decide(
     Args:
         y: complex64[S, R, F], what the antennas see; h: complex[S or 1, R, F], what the receiver believes.
     """
+    for i, z, _ in equalised(b, frame, y, h):
+        decided = demap_hard(z, int(b.bits_per_symbol[i]))
+        n, o = int(b.num_bits[i]), int(b.offset[i])
+        whole = np.unpackbits(received[o : o + (n + 7) // 8])
+        errors[i] = np.count_nonzero(whole[:n] != decided[:n])
+        whole[:n] = decided[:n]
+        received[o : o + (n + 7) // 8] = np.packbits(whole)
+
+
+def equalised(
+    b: Bursts, frame: Frame, y: np.ndarray, h: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(burst, z complex[n], power float[n]) of a frame: symbols after combining with h, and sum of |h|^2.
+
+    Arguments as in `decide`; z is scaled to unit energy, 0 where h is 0.
+    """
     power = np.broadcast_to((np.abs(h) ** 2).sum(axis=1), y[:, 0].shape).reshape(-1)
     combined = (np.conj(h) * y).sum(axis=1).reshape(-1)
     num = b.num_symbols()
@@ -122,9 +139,4 @@ def decide(
         part = slice(at, at + int(num[i]))
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.nan_to_num(combined[part] / (power[part] * np.sqrt(b.es[i])))
-        decided = demap_hard(z, int(b.bits_per_symbol[i]))
-        n, o = int(b.num_bits[i]), int(b.offset[i])
-        whole = np.unpackbits(received[o : o + (n + 7) // 8])
-        errors[i] = np.count_nonzero(whole[:n] != decided[:n])
-        whole[:n] = decided[:n]
-        received[o : o + (n + 7) // 8] = np.packbits(whole)
+        yield i, z, power[part]

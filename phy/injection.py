@@ -33,7 +33,7 @@ def transmit_injected(bursts: Bursts, sparse_below: float = SPARSE_BELOW, thread
         broken: int = injection_kernels.transmit_injected(
             b.payload, b.h, ints, reals, first, last, below, received
         )
-        if broken < 0 and (ints[first:last, burst_kernels.ERRORS] < 0).any():
+        if broken == injection_kernels.LEFT:
             burst_kernels.transmit(
                 b.payload, b.h, ints, reals, first, last, True, order, None, received, None
             )

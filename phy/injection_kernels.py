@@ -33,6 +33,7 @@ from phy.jit import ENTRY, PART
 from phy.philox import LANE_INJECT, LANE_TABLE, philox4x32
 from phy.qam import NORM, rail_bits, rail_level
 
+LEFT = -2  # what `transmit_injected` returns if bursts are left for the Gaussian kernel
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _TWO = np.float32(2.0)
@@ -146,17 +147,20 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
 def transmit_injected(payload, h, ints, reals, first, last, sparse_below, received):
     """Bursts first .. last - 1 with injected errors.
 
-    Arguments and result are those of `phy.burst_kernels.transmit`.
+    Arguments are those of `phy.burst_kernels.transmit`.
 
     Args:
         sparse_below: bursts whose largest move probability per rail is not below this are left alone, ERRORS
             -1.
+
+    Returns: -1 if all bursts were sent, LEFT if some were left alone, or the first that breaks a rule.
     """
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
     gain = np.empty(h.shape[2], np.float64)
     scale_of = np.empty(h.shape[2], np.float64)
+    result = -1
     for b in range(first, last):
         row = ints[b]
         m, w, num_bits, re = row[ORDER], row[WIDTH], row[NUM_BITS], row[FIRST_SYMBOL]
@@ -174,6 +178,7 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
         noisy = s_max > 0.0 and n > 0
         if noisy and 2.0 * tail(1.0 / s_max) >= sparse_below:
             row[ERRORS] = -1
+            result = LEFT
             continue
         sent = payload[row[OFFSET] : row[OFFSET] + ((num_bits + 7) >> 3)]
         got = received[row[OFFSET] :]
@@ -186,7 +191,7 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
             row[ERRORS] = _sparse_burst(
                 payload, received, row[OFFSET] * 8, num_bits, m, scale_of, w, re, s_max, k0, k1
             )
-    return -1
+    return result
 
 
 @njit(**ENTRY)

@@ -53,6 +53,7 @@ class LinkPlan:
         self.llr_start = np.concatenate([[0], np.cumsum(bursts.num_bits)]).astype(np.int64)
         ints[:, kernels.START] = self.llr_start[:-1]
         self._llr: np.ndarray | None = None
+        self._sparse_below: float | None = None
         # the arrays stay the same, so the arguments of a call are put together once
         self._arrays = self.payload, self.h, ints, reals
         self._order, self._threads = bursts.any_order(), threads
@@ -76,11 +77,14 @@ class LinkPlan:
 
     def inject(self, sparse_below: float = SPARSE_BELOW) -> np.ndarray:
         """As `phy.injection.transmit_injected`. Returns: `num_bit_errors`."""
-        kernel = injection_kernels.transmit_injected
-        broken = self._prepared(kernel, float(sparse_below), self.received)()
+        if sparse_below != self._sparse_below:
+            kernel = injection_kernels.transmit_injected
+            self._sparse = self._prepared(kernel, float(sparse_below), self.received)
+            self._sparse_below = sparse_below
+        broken = self._sparse()
         if broken >= 0:
             self._raise(broken)
-        if self.num_bit_errors.min(initial=0) < 0:
+        if broken == injection_kernels.LEFT:
             self._marked()
         return self.num_bit_errors
 

@@ -15,14 +15,16 @@ from phy.cells import (
     cell_amplitudes,
     combiner_amplitudes,
     delay_phases,
+    demap_cells,
     transmit_cells,
     transmit_cells_waveform,
 )
 from phy.channel import rayleigh
-from phy.link import transmit_bit
+from phy.link import demap_llr, transmit_bit
+from phy.modulation import demap_soft, map_bits
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
-from phy.philox import random_bytes
+from phy.philox import LANE_RE_NOISE, complex_normals, random_bytes
 
 
 def cell_bursts(num_cells: int, num_symbols: int, n0: float, per_cell: int = 1, m: int = 4, es: float = 1.0):
@@ -76,6 +78,45 @@ def test_without_interference_it_is_level_bit():
     assert np.array_equal(received.payload, expected.payload)
     assert np.allclose(received.snr_db, expected.snr_db, atol=1e-4)
     assert np.allclose(measured_db, received.snr_db, atol=5 * 10 / np.log(10) / np.sqrt(2000))
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 6])
+def test_llrs_take_the_interference_for_noise(m):
+    """Against NumPy: the superposed symbols, demapped with n0 + power of the cells that send there."""
+    rng = np.random.default_rng(m)
+    bursts, cell = cell_bursts(3, 240, n0=0.02, m=m)
+    bursts = Bursts(**{**vars(bursts), "first_symbol": np.array([10, 3, 100], np.int64)})
+    a = rayleigh(rng, (3, 3, 7)).astype(np.complex64) * np.float32(0.3) + np.eye(3)[:, :, None]
+    a = np.ascontiguousarray(a, np.complex64)
+    soft = demap_cells(bursts, cell, a)
+    hard, _ = transmit_cells(bursts, cell, a)
+    decided = np.concatenate([np.unpackbits(part) for part in hard.payload.reshape(3, -1)])
+    assert np.array_equal(soft.llr < 0, decided == 1)
+    assert np.array_equal(soft.snr_db, hard.snr_db)
+    grid = np.zeros((3, 400), complex)
+    for j in range(3):
+        bits = np.unpackbits(bursts.payload.reshape(3, -1)[j])
+        at = int(bursts.first_symbol[j])
+        grid[j, at : at + 240] = map_bits(bits, m)
+    for i in range(3):
+        at = int(bursts.first_symbol[i])
+        where = np.arange(at, at + 240)
+        gain = a[i][:, where % 7]
+        noise = complex_normals(int(bursts.key[i]), 0, int(LANE_RE_NOISE), at, 240) * np.sqrt(0.01)
+        # the kernel draws the noise after the rotation by the own channel
+        y = (gain * grid[:, where]).sum(axis=0) / gain[i] + noise / np.abs(gain[i])
+        others = (np.abs(gain) ** 2 * (grid[:, where] != 0)).sum(axis=0) - np.abs(gain[i]) ** 2
+        expected = demap_soft(y, (0.02 + others) / np.abs(gain[i]) ** 2, m)
+        got = soft.llr[soft.start[i] : soft.start[i + 1]]
+        assert np.allclose(got, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_llrs_without_interference_are_those_of_level_bit():
+    bursts, cell = cell_bursts(3, 2000, n0=1.0, per_cell=2, es=12.0)
+    amplitude = np.sqrt(12.0).astype(np.float32) * np.eye(3)[:, :, None].astype(np.complex64)
+    soft, expected = demap_cells(bursts, cell, amplitude), demap_llr(bursts)
+    assert np.allclose(soft.llr, expected.llr, rtol=1e-3, atol=1e-3)
+    assert np.array_equal(soft.start, expected.start)
 
 
 def test_published_ber_with_one_and_six_interferers():

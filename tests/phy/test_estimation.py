@@ -4,12 +4,14 @@ domain.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from phy import channel, estimation, theory
 from phy.bursts import Bursts
-from phy.estimation import Estimator, transmit_bit_estimated
+from phy.estimation import Estimator, demap_llr_estimated, transmit_bit_estimated
 from phy.frame import frames
 from phy.link import transmit_bit, transmit_waveform
 from phy.ofdm import Ofdm
@@ -127,6 +129,61 @@ def test_samples_and_frequency_domain_decide_alike(estimator):
         assert bit.num_bit_errors.sum() > transmit_bit(b).num_bit_errors.sum() > 50
         assert np.unpackbits(bit.payload ^ samples.payload).sum() <= 2  # float32 ties
         assert np.allclose(bit.snr_db, samples.snr_db, atol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", [Estimator(), Estimator("ls", 3), Estimator("lmmse", 4, tuple(POWERS))])
+@pytest.mark.parametrize("m", [1, 4, 6])
+def test_signs_of_llrs_are_the_decisions(estimator, m):
+    rng = np.random.default_rng(6)
+    ofdm = Ofdm(fft_size=64, cp_len=16)
+    h = response(ofdm, channel.tapped_delay_line(rng, (4, 2), POWERS), 24)
+    bursts = slot_bursts(h, 12.0, 30, m=m)
+    soft, hard = demap_llr_estimated(bursts, ofdm, estimator), transmit_bit_estimated(bursts, ofdm, estimator)
+    decided = [np.unpackbits(part) for part in hard.payload.reshape(4, -1)]
+    assert np.array_equal(soft.llr < 0, np.concatenate(decided) == 1)
+    assert np.array_equal(soft.snr_db, hard.snr_db)
+    assert hard.num_bit_errors.sum() > 0
+
+
+def test_lmmse_llrs_are_log_probabilities():
+    """QPSK, Rayleigh: a bit is 1 with probability 1 / (1 + exp(LLR)); not so with n0 alone for the noise."""
+    rng = np.random.default_rng(7)
+    ofdm = Ofdm(fft_size=64, cp_len=16)
+    h = response(ofdm, channel.tapped_delay_line(rng, (1500, 1), POWERS), 24)
+    bursts = slot_bursts(h, 6.0, 12)
+    estimator = Estimator("lmmse", 4, tuple(POWERS))
+    llr = demap_llr_estimated(bursts, ofdm, estimator).llr.astype(float)
+    one = np.unpackbits(bursts.payload) == 1
+    edges = np.linspace(-6.0, 6.0, 13)
+
+    def worst(llr):
+        """Largest deviation of a bin in standard errors; bits of one channel are dependent, hence the 4."""
+        scores = []
+        for low, high in itertools.pairwise(edges):
+            inside = (llr >= low) & (llr < high)
+            p = 1.0 / (1.0 + np.exp(llr[inside]))
+            scores.append(abs(one[inside].sum() - p.sum()) / np.sqrt((p * (1.0 - p)).sum()))
+        return max(scores)
+
+    assert worst(llr) < 4.5
+    width = 24
+    missed = estimation.error_variance(estimator, ofdm, width, float(bursts.es[0]), 1.0).mean()
+    assert worst(llr * (1.0 + bursts.es[0] * missed)) > 9.0
+
+
+@pytest.mark.parametrize("spacing", [1, 3])
+def test_error_variance_of_least_squares(spacing):
+    """A flat channel has no interpolation error: the variance is that of the noise."""
+    rng = np.random.default_rng(8)
+    ofdm = Ofdm(fft_size=64, cp_len=16)
+    num, width, snr = 4000, 24, 4.0
+    pilots = ofdm.pilot_symbols_per_frame
+    x = np.where(np.arange(width) % spacing == 0, 1.0, 0.0)[None] * np.ones((pilots, 1))
+    y = np.sqrt(snr) * x[:, None] + channel.complex_normal(rng, (num, pilots, 1, width))
+    estimator = Estimator("ls", spacing)
+    got = np.stack([estimation.estimate(estimator, 64, y[i], x, snr, 1.0) for i in range(num)])
+    measured = (np.abs(got - 1.0) ** 2).mean(axis=(0, 1))
+    assert np.allclose(measured, estimation.error_variance(estimator, ofdm, width, snr, 1.0), rtol=0.12)
 
 
 def test_estimation_needs_pilots():
