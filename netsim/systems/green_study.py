@@ -1,4 +1,4 @@
-"""What fidelity studies of green compare: rules of the stations and mechanisms."""
+"""What fidelity studies of green compare: policies and mechanisms."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from netsim.studies.declaration import Mechanism, Study
 
 study = Study(
     kpi="objective per slot",
-    policies={name: {"agent.name": name} for name in ("level1", "fixed", "greedy", "random")},
+    policies={
+        "lowest power, best k": {"agent.name": "level1"},
+        "lowest power, k = 5": {"agent.name": "fixed", "agent.symbols_per_word": 5},
+        "full power, k = 5": {
+            "agent.name": "fixed",
+            "agent.symbols_per_word": 5,
+            "agent.power_level": 6,
+        },
+        "full power, random k": {"agent.name": "greedy"},
+        "random": {"agent.name": "random"},
+        "silent": {"agent.name": "silent"},
+    },
     mechanisms=(
         Mechanism(
-            "bits",
-            "accuracy curve of the SINR → bits, superposed signals of all cells, the codec's own decoder",
+            "sentences and bits",
+            "f_s(k, SINR) → sentences through the codec, superposed 16-QAM of all cells, decoder, metric",
             {"phy": "bit"},
         ),
         Mechanism(
             "observation delay",
-            "measurements of this instant → 2 ms old",
-            {"signalling.observation_delay_ns": 2_000_000},
+            "SINR of this instant → one slot old",
+            {"signalling.observation_delay_ns": 20_000_000},
         ),
         Mechanism(
-            "inference delay",
-            "decisions at once → after 2 ms",
-            {"signalling.inference_ns": 2_000_000},
+            "inference delay", "decisions at once → after 2 ms", {"signalling.inference_ns": 2_000_000}
         ),
-        Mechanism(
-            "signalling loss",
-            "every message arrives → one of a hundred is lost",
-            {"signalling.loss": 0.01},
-        ),
+        Mechanism("signalling loss", "every message arrives → one of ten is lost", {"signalling.loss": 0.1}),
     ),
 )
