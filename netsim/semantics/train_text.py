@@ -40,20 +40,25 @@ CHECKED = 200  # held-out sentences in a line of output
 
 @dataclass(frozen=True)
 class Plan:
-    """Corpora, sizes and settings of one named codec; `words` 0 takes the grammar's own vocabulary."""
+    """Corpora, sizes and settings of one named codec.
+
+    `words` 0 takes the grammar's own vocabulary; `layers` are those of encoder and decoder.
+    """
 
     corpora: tuple[str, ...]
     words: int
     tied: bool
+    layers: tuple[int, int]
     training: TextTraining
 
 
 PLANS = {
-    "grammar": Plan(("grammar",), 0, False, TextTraining()),
+    "grammar": Plan(("grammar",), 0, False, (2, 2), TextTraining()),
     "english": Plan(
         ("europarl", "sotu"),
         5000,
         True,
+        (3, 4),
         TextTraining(
             steps=5500,
             clean_steps=2000,
@@ -113,9 +118,18 @@ def train(
     checkpoint: Path,
     say: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
+    start: TextCodec | None = None,
 ) -> TextTrainer:
-    """Run (or continue) a training up to its last step, or `stop_after` steps of it, with checkpoints."""
-    trainer = TextTrainer(material.batches, shape, training, material.sha256)
+    """Run (or continue) a training up to its last step, or `stop_after` steps of it, with checkpoints.
+
+    `start` is a codec of the same vocabulary whose weights the training begins with.
+    """
+    of_data = material.sha256 if start is None else f"{material.sha256} from {start.sha256}"
+    trainer = TextTrainer(material.batches, shape, training, of_data)
+    if start is not None:
+        if start.vocabulary.words != material.vocabulary.words:
+            raise ParameterError(f"start: vocabulary of {start.name}: must be that of the corpora")
+        trainer.start_from(start.tensors, start.description["p_th"])
     if checkpoint.exists():
         trainer.resume(checkpoint)
         say(f"continuing after step {trainer.step}")
@@ -150,17 +164,30 @@ def codec_of(name: str, trainer: TextTrainer, more: dict[str, Any]) -> TextCodec
 
 
 def write_codec(
-    name: str, trainer: TextTrainer, plan: Plan, material: Material, path: Path, data_dir: Path | None
+    name: str,
+    trainer: TextTrainer,
+    plan: Plan,
+    material: Material,
+    path: Path,
+    data_dir: Path | None,
+    start: TextCodec | None = None,
 ) -> TextCodec:
     """Round the weights, state their quality on test sentences, write the file, return what it holds."""
     training = trainer.training
+    begun = "" if start is None else f" --start {start.name}.safetensors"
     description: dict[str, Any] = {
         "words": " ".join(material.vocabulary.words[4:]),
         "training": asdict(training),
         "steps_done": trainer.step,
         "command": f"python -m netsim.semantics.train_text --name {name} "
         f"--corpora {' '.join(plan.corpora)} --steps {training.steps} --seed {training.seed} "
-        f"--stop-after {trainer.step} --out DIR",
+        f"--clean-steps {training.clean_steps} --stop-after {trainer.step}{begun} --out DIR",
+        "start": None
+        if start is None
+        else {
+            "sha256": start.sha256,
+            **{k: start.description.get(k) for k in ("command", "start", "training")},
+        },
         "train_data": {"sources": material.sources, "sha256": material.sha256},
         "attribution": ATTRIBUTION,
         "software": {
@@ -198,6 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--words", type=int, help="size of the vocabulary")
     parser.add_argument("--steps", type=int, help="gradient steps; may be raised when continuing")
     parser.add_argument("--stop-after", type=int, metavar="N", help="end after N steps of the schedule")
+    parser.add_argument("--clean-steps", type=int, help="first steps, without quantiser")
+    parser.add_argument("--start", type=Path, metavar="CODEC", help="begin with the weights of this codec")
     parser.add_argument("--seed", type=int, help="seed of weights, order and errors")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="look for text here only")
     try:
@@ -211,7 +240,8 @@ def main(arguments: list[str] | None = None) -> int:
 def run(given: argparse.Namespace) -> None:
     """Gather the text, train, write the codec."""
     plan = PLANS[given.name]
-    changed = {n: getattr(given, n) for n in ("steps", "seed") if getattr(given, n) is not None}
+    names = ("steps", "clean_steps", "seed")
+    changed = {n: getattr(given, n) for n in names if getattr(given, n) is not None}
     plan = replace(plan, training=replace(plan.training, **changed))
     if given.corpora:
         plan = replace(plan, corpora=tuple(given.corpora), words=plan.words or 5000)
@@ -224,11 +254,15 @@ def run(given: argparse.Namespace) -> None:
     for source in material.sources:
         say(source)
     given.out.mkdir(parents=True, exist_ok=True)
-    shape = TextShape(vocabulary=len(material.vocabulary), tied=plan.tied)
+    encoder, decoder = plan.layers
+    shape = TextShape(
+        vocabulary=len(material.vocabulary), encoder_layers=encoder, decoder_layers=decoder, tied=plan.tied
+    )
+    start = None if given.start is None else load_text_codec(given.start.stem, given.start)
     checkpoint = given.out / f"{given.name}.ckpt"
-    trainer = train(material, shape, plan.training, checkpoint, say, given.stop_after)
+    trainer = train(material, shape, plan.training, checkpoint, say, given.stop_after, start)
     path = given.out / f"{given.name}.safetensors"
-    codec = write_codec(given.name, trainer, plan, material, path, given.data)
+    codec = write_codec(given.name, trainer, plan, material, path, given.data, start)
     say(f"{path.name}: {path.stat().st_size} bytes")
     say(json.dumps(codec.description["test_quality_bleu"]))
 
