@@ -33,7 +33,7 @@ from phy.parameters import ParameterError
 
 COMPRESSIONS = (0.0, 0.5, 0.8, 0.9, 0.95)
 # what JPEG gets in the rows below the first: the bits or the airtime of features at this compression. With
-# more bits than at 0.98 (4,322) a picture of 28 x 28 reaches JPEG's highest quality and cannot use the rest.
+# more bits than at 0.98 (3,930) a picture of 28 x 28 reaches JPEG's highest quality and cannot use the rest.
 BUDGETS = (("bits", 0.98), ("airtime", 0.95), ("airtime", 0.5))
 QUALITY = 75
 CLASSES = 10
