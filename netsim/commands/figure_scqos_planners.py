@@ -28,7 +28,7 @@ def _make(request: Request, bank_name: str) -> None:
     bank = load_bank(bank_name)
     bank = bank.select(~bank.in_training)
     with progress(request.name) as advance:
-        found = figure.sweep(request.name, bank, 60 if request.quick else 400, advance)
+        found = figure.sweep(request.name, bank, 60 if request.quick else 200, advance)
     out = console(140)
     for table in _losses(found) if request.name == "scqos-10" else [_values(request.name, found)]:
         out.print(table)
