@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from netsim.cli import Parser, resolved, scenario_options
@@ -137,8 +137,9 @@ def fidelity(arguments: Sequence[str]) -> int:
     from netsim.studies.precision import parse_precision
 
     study = study_of(scenario)
-    policies = _names(options.policies) if options.policies else tuple(study.policies)
-    mechanisms = study.chosen(_names(options.mechanisms or "")) if options.mechanisms != "none" else ()
+    policies = _declared(options.policies or "", study.policies) or tuple(study.policies)
+    names = _declared(options.mechanisms or "", [mechanism.name for mechanism in study.mechanisms])
+    mechanisms = study.chosen(names) if options.mechanisms != "none" else ()
     if options.orders is not None and options.orders < 0:
         raise ParameterError(f"--orders {options.orders}: must be >= 0")
     design = Design(
@@ -170,6 +171,17 @@ def fidelity(arguments: Sequence[str]) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _declared(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Names between commas; a declared name may hold commas itself."""
+    pieces, found = text.split(","), []
+    while pieces:
+        joined = [",".join(pieces[:end]).strip() for end in range(1, len(pieces) + 1)]
+        taken = next((end for end in range(len(pieces), 0, -1) if joined[end - 1] in known), 1)
+        found.append(joined[taken - 1])
+        del pieces[:taken]
+    return tuple(name for name in found if name)
 
 
 def _share(text: str) -> float:

@@ -252,6 +252,14 @@ def test_what_is_not_installed_is_one_line(tmp_path, capsys, monkeypatch):
         assert f"{package} is not installed" in error and "pip install" in error
 
 
+def test_names_with_commas_can_be_chosen():
+    from netsim.commands.study_options import _declared
+
+    assert _declared("a, b,c,d", ["a, b", "c"]) == ("a, b", "c", "d")
+    assert _declared("a,b", ["a, b"]) == ("a", "b")
+    assert _declared("", ["a"]) == ()
+
+
 def test_a_system_without_declaration_has_its_reward():
     scenario = toscn()
     assert study_of(scenario).policies["je_qse"] == {"agent.name": "je_qse"}
