@@ -19,7 +19,7 @@ def main(request: Request) -> None:
             shapes.append(figure.shape_of(name, x))
             found += figure.entries(name, x)
             advance(done, len(sets))
-    out = console(140)
+    out = console(170)
     table = Table(title="features (Fig. 2a)", header_style="bold")
     for column in ("features", "values", "mean", "median", "std", "skewness", "zeros", "largest"):
         table.add_column(column, justify="left" if column == "features" else "right")
