@@ -94,8 +94,8 @@ def _losses(plt, found: list[Score]):
             style = {"marker": "o", "markersize": 3, "capsize": 2, "label": policy}
             panel.errorbar(x, 100 * y / best, yerr=100 * spread / best, **style)
         panel.set(title=f"S_th = {threshold:.2f}", xlabel="bandwidth [kHz]")
-        panel.axhline(13.0, color="0.5", linestyle=":", linewidth=1)
+        panel.axhline(13.0, color="0.5", linestyle=":", linewidth=1, label="13 % (paper)")
         panel.grid(alpha=0.35)
-    panels[0].set_ylabel("loss against oracle_snr [%] (dotted: the paper's 13 %)")
+    panels[0].set_ylabel("loss against oracle_snr [%]")
     panels[0].legend(fontsize=8)
     return figure
