@@ -72,17 +72,21 @@ def evaluated(
     advance: Advance,
 ) -> list[Point]:
     """Trained agents and planners at both levels, as marks."""
-    wanted = []
+    judged, wanted = [], []
     episodes = {"paper": training.EVALUATION_EPISODES, "bit": 4 if quick else trained.BIT_EPISODES}
     for phy in LEVELS:
         for (setting, agent, _), result in found:
             name = trained.scheme_name(agent, PRESET)
-            wanted.append(trained.trained_job(name, setting, phy, episodes[phy], result))
+            if phy == "paper":  # every training ends with this evaluation
+                seed = int(result.about["seed"])
+                judged.append(trained.Evaluation(name, setting, phy, seed, result.evaluation))
+            else:
+                wanted.append(trained.trained_job(name, setting, phy, episodes[phy], result))
         for setting in dict.fromkeys(setting for (setting, _, _), _ in found):
             for name in trained.PLANNERS:
                 wanted.append(trained.planner_job(name, setting, phy, episodes[phy]))
     groups: dict[tuple[str, str, trained.Setting], list[trained.Evaluation]] = {}
-    for e in trained.evaluate_all(wanted, jobs, advance):
+    for e in [*judged, *trained.evaluate_all(wanted, jobs, advance)]:
         groups.setdefault((e.scheme, e.phy, e.setting), []).append(e)
     return [
         Point(scheme, phy, setting, quantity, _interval(mine, quantity), episodes[phy])

@@ -120,6 +120,7 @@ def test_ddpg_solves_a_regulator(seed):
     assert OPTIMUM - 0.04 < after < OPTIMUM + 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a3c_solves_a_regulator(seed):
     """As for DDPG, with four workers in turns; the context is found fully, the feedback mostly."""
