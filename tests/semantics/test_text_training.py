@@ -13,7 +13,7 @@ from netsim.semantics import sbq_levels, text_grammar  # noqa: E402
 from netsim.semantics.image_codec import save_codec  # noqa: E402
 from netsim.semantics.similarity import load_metric  # noqa: E402
 from netsim.semantics.text_codec import load_text_codec  # noqa: E402
-from netsim.semantics.text_corpora import Vocabulary  # noqa: E402
+from netsim.semantics.text_corpora import Vocabulary, load_text  # noqa: E402
 from netsim.semantics.text_inference import Inference  # noqa: E402
 from netsim.semantics.text_loss import PredictedLoss, SoftLink, StraightThrough  # noqa: E402
 from netsim.semantics.text_measure import measured, over_bits, words_right  # noqa: E402
@@ -272,3 +272,33 @@ def test_a_short_training_learns():
         *((n, r) for n in (1, 2, 3) for r in (0.0, 0.05)),
     ]
     assert sum(q.count for _, q in by_length) == 4 * 30
+
+
+def test_a_deeper_codec_begins_as_the_one_it_starts_from():
+    old = codec_of("old", Untrained(network(tied=True)), {"words": " ".join(VOCABULARY.words[4:])})
+    shape = TextShape(len(VOCABULARY), encoder_layers=3, decoder_layers=4, tied=True)
+    trainer = TextTrainer(material(QUICK).batches, shape, QUICK, "hash")
+    trainer.start_from(old.tensors, old.description["p_th"])
+    new = codec_of("new", trainer, {"words": " ".join(VOCABULARY.words[4:])})
+    assert len(new.tensors) > len(old.tensors)
+    sentences = list(SENTENCES[:10])
+    np.testing.assert_allclose(new.encode(sentences), old.encode(sentences), rtol=1e-4, atol=1e-5)
+    assert new.decode(old.encode(sentences), 3) == old.decode(old.encode(sentences), 3)
+    with pytest.raises(ParameterError, match="does not fit"):
+        TextTrainer(material(QUICK).batches, TextShape(99), QUICK, "hash").start_from(old.tensors, [1.0] * 3)
+
+
+def test_the_embedded_sentences_belong_to_the_shipped_codec():
+    codec = load_text_codec("english")
+    data = load_text("embedded", "test", codec.vocabulary)
+    assert len(data.sentences) == 400 and data.kept == 1.0
+    features = codec.encode(data.sentences[:20])
+    np.testing.assert_allclose(np.square(features).mean(1), 1.0, rtol=1e-5)
+
+
+def test_the_shipped_grammar_codec_reaches_the_specifications_rates():
+    """Check 21: exact at least 0.25, 0.55, 0.65 at 1, 2, 3 bits on 300 held-out sentences, error-free."""
+    codec = load_text_codec("grammar")
+    found, _ = measured(codec, SENTENCES[:300], (), load_metric("token_f1"))
+    exact = {q.bits: q.exact for q in found}
+    assert exact[1] >= 0.25 and exact[2] >= 0.55 and exact[3] >= 0.65
