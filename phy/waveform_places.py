@@ -52,16 +52,19 @@ def places(
             raise ParameterError(
                 f"Bursts.h has {b.h.shape[2]} subcarrier: must have {width} with several taps"
             )
-        here = np.zeros(lead_of_frame.size, np.int64)
-        here[frame_of_burst[members]] = 1
-        frame = (np.cumsum(here) - 1)[frame_of_burst[members]]
-        lead = lead_of_frame[here > 0]
         begin = b.first_symbol[members] // width
         end = -(-(b.first_symbol[members] + num[members]) // width)
-        first = np.full(lead.size, np.iinfo(np.int64).max)
-        last = np.zeros(lead.size, np.int64)
-        np.minimum.at(first, frame, begin)
-        np.maximum.at(last, frame, end)
+        if lead_of_frame.size == b.size:  # every burst is a frame
+            frame, lead, first, last = np.arange(members.size), members, begin, end
+        else:
+            here = np.zeros(lead_of_frame.size, np.int64)
+            here[frame_of_burst[members]] = 1
+            frame = (np.cumsum(here) - 1)[frame_of_burst[members]]
+            lead = lead_of_frame[here > 0]
+            first = np.full(lead.size, np.iinfo(np.int64).max)
+            last = np.zeros(lead.size, np.int64)
+            np.minimum.at(first, frame, begin)
+            np.maximum.at(last, frame, end)
         row = np.concatenate([[0], np.cumsum(last - first)])
         position = (row[frame] - first[frame]) * width + b.first_symbol[members]
         yield Place(bins, members, position, row, first, lead)
@@ -74,6 +77,8 @@ def _frames_of(
     order = np.lexsort((b.slot, b.key))
     new = np.ones(b.size, bool)
     new[1:] = (np.diff(b.key[order]) != 0) | (np.diff(b.slot[order]) != 0)
+    if new.all():
+        return np.arange(b.size), np.arange(b.size)
     frame = np.empty(b.size, np.int64)
     frame[order] = np.cumsum(new) - 1
     lead = order[new]
