@@ -129,7 +129,7 @@ def tidy(wanted: Sequence[Variant], outcome: Outcome) -> tuple[list[dict[str, An
         for run in outcome.runs_of(variant):
             path = outcome.files[variant, run]
             try:
-                found = values.values_of_file(path, variant.scenario)
+                found = values.values_of_file(path, variant.scenario, each_ue=True)
             except TraceError as error:
                 damaged.append(str(error))
                 continue

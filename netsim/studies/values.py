@@ -69,17 +69,18 @@ def values_of(trace: Trace, bandwidth_hz: float | None, each_ue: bool = True) ->
 
 
 @functools.lru_cache(maxsize=100_000)
-def _of_file(path: str, written_ns: int, bandwidth_hz: float | None) -> tuple[Value, ...]:
-    return tuple(values_of(read_trace(path), bandwidth_hz))
+def _of_file(path: str, written_ns: int, bandwidth_hz: float | None, each_ue: bool) -> tuple[Value, ...]:
+    return tuple(values_of(read_trace(path), bandwidth_hz, each_ue))
 
 
-def values_of_file(path: Path, scenario: Scenario) -> tuple[Value, ...]:
-    """All figures of the run in a trace file; remembered as long as the file does not change.
+def values_of_file(path: Path, scenario: Scenario, each_ue: bool = False) -> tuple[Value, ...]:
+    """All figures of the run in a trace file, those of each device with `each_ue`; remembered as long as the
+    file does not change.
 
     Raises:
         TraceError: the file is damaged.
     """
-    return _of_file(str(path), path.stat().st_mtime_ns, scenario.total_bandwidth_hz)
+    return _of_file(str(path), path.stat().st_mtime_ns, scenario.total_bandwidth_hz, each_ue)
 
 
 def figure_of_file(path: Path, scenario: Scenario, kpi: str) -> Value:
