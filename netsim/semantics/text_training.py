@@ -252,8 +252,11 @@ class TextTrainer:
         return repaired, (sent.detach() - alone).square().sum(1).mean()
 
     def identity(self) -> dict[str, Any]:
-        """What must agree before a checkpoint may be continued (`steps` may grow while the rate is level)."""
-        settings = {k: v for k, v in asdict(self.training).items() if k != "steps"}
+        """What must agree before a checkpoint may be continued.
+
+        The end of the schedule need not while the step size is level, see `resume`.
+        """
+        settings = {k: v for k, v in asdict(self.training).items() if k not in ("steps", "settled_steps")}
         return {"training": settings, "shape": asdict(self.shape), "data": self.data_hash}
 
     def save(self, path: Path) -> None:
@@ -261,7 +264,7 @@ class TextTrainer:
         temporary = path.with_name(path.name + ".part")
         state = {
             "identity": json.dumps(self.identity(), sort_keys=True),
-            "steps": self.training.steps,
+            "end": [self.training.steps, self.training.settled_steps],
             "step": self.step,
             "p_th": self.p_th,
             "network": self.network.state_dict(),
@@ -284,10 +287,11 @@ class TextTrainer:
             raise ParameterError(
                 f"{path}: made with other data or settings: remove it or choose another --out"
             )
-        level_until = min(state["steps"], self.training.steps) - self.training.settled_steps
-        if state["steps"] != self.training.steps and state["step"] > level_until:
+        end = [self.training.steps, self.training.settled_steps]
+        level_until = min(state["end"][0] - state["end"][1], end[0] - end[1])
+        if state["end"] != end and state["step"] > level_until:
             raise ParameterError(
-                f"{path}: step {state['step']} of {state['steps']}: steps can no longer change"
+                f"{path}: step {state['step']} of {state['end'][0]}: the schedule's end can no longer change"
             )
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])

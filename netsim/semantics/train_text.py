@@ -58,7 +58,7 @@ PLANS = {
         ("europarl", "sotu"),
         5000,
         True,
-        (3, 4),
+        (2, 2),
         TextTraining(
             steps=5500,
             clean_steps=2000,
@@ -181,7 +181,9 @@ def write_codec(
         "steps_done": trainer.step,
         "command": f"python -m netsim.semantics.train_text --name {name} "
         f"--corpora {' '.join(plan.corpora)} --steps {training.steps} --seed {training.seed} "
-        f"--clean-steps {training.clean_steps} --stop-after {trainer.step}{begun} --out DIR",
+        f"--clean-steps {training.clean_steps} --settled-steps {training.settled_steps} "
+        f"--layers {trainer.shape.encoder_layers} {trainer.shape.decoder_layers} "
+        f"--stop-after {trainer.step}{begun} --out DIR",
         "start": None
         if start is None
         else {
@@ -226,6 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="gradient steps; may be raised when continuing")
     parser.add_argument("--stop-after", type=int, metavar="N", help="end after N steps of the schedule")
     parser.add_argument("--clean-steps", type=int, help="first steps, without quantiser")
+    parser.add_argument("--settled-steps", type=int, help="last steps, in which the step size falls")
+    parser.add_argument("--layers", type=int, nargs=2, metavar="N", help="layers of encoder and decoder")
     parser.add_argument("--start", type=Path, metavar="CODEC", help="begin with the weights of this codec")
     parser.add_argument("--seed", type=int, help="seed of weights, order and errors")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="look for text here only")
@@ -240,13 +244,15 @@ def main(arguments: list[str] | None = None) -> int:
 def run(given: argparse.Namespace) -> None:
     """Gather the text, train, write the codec."""
     plan = PLANS[given.name]
-    names = ("steps", "clean_steps", "seed")
+    names = ("steps", "clean_steps", "settled_steps", "seed")
     changed = {n: getattr(given, n) for n in names if getattr(given, n) is not None}
     plan = replace(plan, training=replace(plan.training, **changed))
     if given.corpora:
         plan = replace(plan, corpora=tuple(given.corpora), words=plan.words or 5000)
         if plan.corpora == ("grammar",):
             plan = replace(plan, words=0)
+    if given.layers is not None:
+        plan = replace(plan, layers=(given.layers[0], given.layers[1]))
     if given.words is not None:
         plan = replace(plan, words=given.words)
     torch.set_num_threads(1)  # products of this size lose by sharing, and the result depends on the number
