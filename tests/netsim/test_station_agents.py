@@ -162,7 +162,8 @@ class TorchLearner:
         return np.concatenate([parts[name].detach().numpy().ravel() for name in names])
 
 
-EACH_KIND = [pytest.param(k, marks=pytest.mark.slow if k == "drqn last" else ()) for k in KINDS]
+SLOW_KINDS = ("drqn last", "dqn adam")
+EACH_KIND = [pytest.param(k, marks=pytest.mark.slow if k in SLOW_KINDS else ()) for k in KINDS]
 
 
 @pytest.mark.parametrize("kind", EACH_KIND)
@@ -171,9 +172,9 @@ def test_batched_learner_equals_torch(kind):
     import torch
 
     torch.set_num_threads(1)
-    stations = make(kind, 3)
+    stations = make(kind, 2)
     weights = views(stations.flat[0], stations.network.shapes)
-    plain = [TorchLearner(kind, {name: part[m] for name, part in weights.items()}) for m in range(3)]
+    plain = [TorchLearner(kind, {name: part[m] for name, part in weights.items()}) for m in range(2)]
     gather, descend = stations.rings.windows, stations._optimiser.descend
     batches, steps = [], []
 
@@ -186,11 +187,11 @@ def test_batched_learner_equals_torch(kind):
         descend(rows, w, gradient, step)
 
     stations.rings.windows, stations._optimiser.descend = keep_batch, keep_step
-    observations, rewards = experience(3, 300)
+    observations, rewards = experience(2, 300)
     drive(stations, observations, rewards)
     assert len(batches) == 200
     decay = (lambda t: 5e-4 * (1 - 1e-4) ** t) if "adam" in kind else (lambda t: 5e-4 / (1 + 1e-4 * t))
-    losses = np.zeros(3)
+    losses = np.zeros(2)
     for number, (batch, step) in enumerate(zip(batches, steps)):
         for m, learner in enumerate(plain):
             own = Windows(*(getattr(batch, part.name)[m : m + 1] for part in fields(Windows)))
