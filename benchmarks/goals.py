@@ -31,7 +31,7 @@ class Goal:
 
 
 GOALS = (
-    Goal(1, "waveform, MRC / NumPy c128 MRC (same work)", "waveform/numpy", least=6),
+    Goal(1, "waveform, MRC, noise once / NumPy c128 MRC, noise six times", "waveform/numpy", least=6),
     Goal(1, "waveform, MRT / NumPy c128 MRT", "waveform mrt/numpy", least=6),
     Goal(1, "waveform, MRT / Sionna", "waveform mrt/sionna", least=40),
     Goal(1, "waveform, MRT / scikit-commpy", "waveform mrt/commpy", least=200),
@@ -47,7 +47,7 @@ GOALS = (
     Goal(5, "B = 1: whole chain / NumPy c128 B = 1", "bit B1/numpy B1", least=25),
     Goal(6, "max-log LLR / NumPy c128", "soft/numpy", least=15),
     Goal(6, "max-log LLR / Sionna", "soft/sionna", least=60),
-    Goal(7, "4 taps: waveform, MRC / NumPy c128 MRC (same work)", "tap4 waveform/numpy", least=8),
+    Goal(7, "4 taps: the same", "tap4 waveform/numpy", least=8),
     Goal(7, "4 taps: bit / NumPy c128", "tap4 bit/numpy", least=25),
     Goal(7, "4 taps: bit, share of flat", "tap4 bit/bit", least=0.6),
     Goal(8, "coded chain / NumPy", "coded/numpy", least=15),
