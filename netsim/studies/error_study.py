@@ -124,4 +124,4 @@ def verdict(found: dict[str, Any], study: ErrorPlaces) -> Verdict:
         )
     opening = "Bit errors are not just a rate" if sure else "No effect of the places of bit errors was seen"
     text = f"{opening}: as many errors elsewhere change {found['kpi']} by up to {'; '.join(parts)}."
-    return Verdict(BAD if sure else GOOD, text)
+    return Verdict(BAD if sure else GOOD, text.replace(" -", " −"))

@@ -78,7 +78,7 @@ def _gap_sentence(row: Row, reference: str, kind: str) -> Verdict:
         f"{signed_percent(row['relative'])} (95 %: {relative_interval(row)}), {row['verdict']}"
     )
     share = row["margin"] / abs(row["reference"]) if row["reference"] else math.nan
-    text += f" of ±{100 * share:g} %." if math.isfinite(share) else "."
+    text += f" (margin ±{100 * share:g} %)." if math.isfinite(share) else "."
     return Verdict({EQUIVALENT: GOOD, BEYOND: BAD}.get(row["verdict"], OPEN), text)
 
 
