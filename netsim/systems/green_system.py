@@ -169,8 +169,8 @@ class GreenSystem:
         air = self._link.send(slot, cells, self._bits, coefficient, self._outcome.sinr)
         accuracy, errors = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
         sinr_db = 10.0 * np.log10(np.maximum(self._outcome.sinr, 1e-30))
-        for row, bits in enumerate(np.split(air.received.payload, np.cumsum(air.num_bits)[:-1])):
-            cell = int(cells[row])
+        parts = np.split(air.received.payload, np.cumsum(air.num_bits))  # the last one is empty
+        for cell, bits in zip(cells.tolist(), parts):
             accuracy[cell] = self._sentences.similarity(
                 self._items[cell], int(self._k[cell]), bits, float(sinr_db[cell])
             )
