@@ -97,7 +97,7 @@ class Network:
         self.finish()
 
     def start(self) -> simpy.Process:
-        """Creates the process of the slots, for a caller that steps `env` itself; `finish` when it has ended."""
+        """Creates the process of the slots, for a caller that steps `env` itself and then calls `finish`."""
         return self.env.process(self._slots())
 
     def finish(self) -> None:

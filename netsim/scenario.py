@@ -22,7 +22,6 @@ from netsim.system import System
 from netsim.traffic import Traffic
 from phy.parameters import Checked, ParameterError, at_least_one, non_negative, one_of, parameter, positive
 
-
 SUMMARY_KPIS = (
     "delivered per slot",
     "blocked per slot",
