@@ -191,7 +191,7 @@ def write_codec(
             **{k: start.description.get(k) for k in ("command", "start", "training")},
         },
         "train_data": {"sources": material.sources, "sha256": material.sha256},
-        "attribution": ATTRIBUTION,
+        "attribution": "" if plan.corpora == ("grammar",) else ATTRIBUTION,
         "software": {
             "python": platform.python_version(),
             "torch": torch.__version__,
