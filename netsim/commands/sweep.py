@@ -86,7 +86,7 @@ def report_failures(console: Console, outcome: Outcome, damaged: Sequence[str] =
     if lines:
         console.print(f"[red]{len(lines)} failed, in no average:[/red]")
     for line in lines:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     return 1 if lines else 0
 
 

@@ -30,7 +30,7 @@ from phy.coded_block import CodedBlock
 # imported by the link, but no block of a measurement passes through them
 NOT_INVOLVED = {
     "phy", "phy.coding", "phy.parameters", "phy.waveform", "phy.waveform_kernels", "phy.fft_kernels",
-    "phy.frame", "phy.ofdm", "phy.estimation",
+    "phy.frame", "phy.ofdm", "phy.estimation", "phy.samples", "phy.waveform_places",
 }  # fmt: skip
 
 
