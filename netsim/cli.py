@@ -14,7 +14,7 @@ from typing import NoReturn
 from phy.parameters import ParameterError
 
 EPILOG = """commands:
-  python -m netsim SCENARIO [options]     simulate (options below)
+  python -m netsim SCENARIO [options]     simulate (options above)
   python -m netsim show SCENARIO          every parameter: value, unit, meaning, source
   python -m netsim trace FILE             what a trace holds; its checks; one table as CSV
   python -m netsim figure NAME            one published table or figure, with its data as CSV

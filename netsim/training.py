@@ -121,7 +121,8 @@ def system(scenario: Scenario) -> ModuleType:
     """The module that says which learning agents a system has."""
     if scenario.name not in _SYSTEMS:
         raise ParameterError(
-            f"scenario {scenario.name}: has no learning agents: must be {', '.join(_SYSTEMS)}"
+            f"scenario {scenario.name}: no agents that are trained beforehand: must be "
+            f"{', '.join(_SYSTEMS)} (those of green learn inside a run: --agent drqn)"
         )
     return importlib.import_module(_SYSTEMS[scenario.name])
 
