@@ -10,9 +10,7 @@ last `settled_steps`; until then `steps` may be raised and the training goes on 
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor
 
 from netsim.semantics import sbq_levels
+from netsim.semantics.checkpoint import load_checkpoint, save_checkpoint
 from netsim.semantics.progress import Progress
 from netsim.semantics.text_loss import PredictedLoss, SoftLink, StraightThrough
 from netsim.semantics.text_network import END, PAD, START, UNKNOWN, TextNetwork, TextShape
@@ -261,32 +260,18 @@ class TextTrainer:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; whole or not at all."""
-        temporary = path.with_name(path.name + ".part")
         state = {
-            "identity": json.dumps(self.identity(), sort_keys=True),
             "end": [self.training.steps, self.training.settled_steps],
             "step": self.step,
             "p_th": self.p_th,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        torch.save(state, temporary)
-        os.replace(temporary, path)
+        save_checkpoint(path, self.identity(), state)
 
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint of the same training on the same data, or say in one line why not."""
-        try:
-            state = torch.load(path, weights_only=True)
-            found = state["identity"]
-        except Exception as cause:
-            reason = str(cause).splitlines()[0]
-            raise ParameterError(
-                f"{path}: cannot be continued ({reason}): must be a checkpoint of this command"
-            ) from None
-        if found != json.dumps(self.identity(), sort_keys=True):
-            raise ParameterError(
-                f"{path}: made with other data or settings: remove it or choose another --out"
-            )
+        state = load_checkpoint(path, self.identity())
         end = [self.training.steps, self.training.settled_steps]
         level_until = min(state["end"][0] - state["end"][1], end[0] - end[1])
         if state["end"] != end and state["step"] > level_until:

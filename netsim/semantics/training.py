@@ -7,9 +7,7 @@ an epoch comes from (seed, task, epoch), nothing is carried over but weights, mo
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 from torch.nn import functional
 
+from netsim.semantics.checkpoint import load_checkpoint, save_checkpoint
 from netsim.semantics.datasets import ImageSet
 from netsim.semantics.network import Network, Shape, pooled_noise
 from netsim.semantics.progress import Progress
 from phy.parameters import (
     Checked,
-    ParameterError,
     at_least_one,
     non_negative,
     one_of,
@@ -235,33 +233,17 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        torch.save(
-            {
-                "identity": json.dumps(self.identity(), sort_keys=True),
-                "epoch": self.epoch,
-                "network": self.network.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-            },
-            part,
-        )
-        os.replace(part, path)
+        state = {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        save_checkpoint(path, self.identity(), state)
 
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint of the same training on the same data, or say in one line why not."""
-        try:
-            state = torch.load(path, weights_only=True)
-            found = state["identity"]
-        except Exception as cause:
-            reason = str(cause).splitlines()[0]
-            raise ParameterError(
-                f"{path}: cannot be continued ({reason}): must be a checkpoint of this command"
-            ) from None
-        if found != json.dumps(self.identity(), sort_keys=True):
-            raise ParameterError(
-                f"{path}: made with other data or settings: remove it or choose another --out"
-            )
+        state = load_checkpoint(path, self.identity())
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
