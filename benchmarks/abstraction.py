@@ -58,6 +58,7 @@ def rows(link: LinkAbstraction, seconds: float, effort: Effort, num_channels: in
 
 
 def main() -> None:
+    """Runs the benchmark and prints its table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

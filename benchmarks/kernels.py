@@ -90,6 +90,7 @@ def alternate(rounds: int, elements: int, first: Callable[[], object], second: C
 
 
 def main() -> None:
+    """Runs the benchmark and prints its table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

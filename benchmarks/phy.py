@@ -48,6 +48,7 @@ def available() -> tuple[set[str], list[str]]:
 
 
 def main() -> None:
+    """Runs the sections that the command line asks for; prints, and writes JSON and Markdown."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

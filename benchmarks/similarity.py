@@ -49,6 +49,7 @@ def cost_ms(name: str, sentences: list[str], batch: int) -> float:
 
 
 def main() -> None:
+    """Prints cost, floor and wrong words of every metric."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -94,6 +94,7 @@ def torch_update(recurrent: bool) -> Callable[[], None]:
 
 
 def main() -> None:
+    """Prints station-slots per CPU second of each implementation."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

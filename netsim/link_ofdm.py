@@ -76,6 +76,7 @@ class OfdmLink:
     def completions_ns(
         self, bandwidth_hz: float, power_w: float, gain: float, num_bits: float, most: int, budget_ns: int
     ) -> list[int]:
+        """As `link.Link`: whole symbols, pilots in between included."""
         subcarriers = int(self.num_subcarriers(np.asarray(bandwidth_hz)))
         if subcarriers == 0 or power_w <= 0.0:
             return []

@@ -106,6 +106,7 @@ class PartialLink(PaperLink):
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
     ) -> np.ndarray:
+        """As `link.Link`, with the mechanisms that are switched on."""
         occupied = np.where(bandwidth_hz > 0.0, bandwidth_hz, 1.0)
         bits = self._bits_per_element(power_w * gain / (self.radio.n0 * occupied))
         if self.partial.whole_units:
@@ -122,6 +123,7 @@ class PartialLink(PaperLink):
     def completions_ns(
         self, bandwidth_hz: float, power_w: float, gain: float, num_bits: float, most: int, budget_ns: int
     ) -> list[int]:
+        """As `link.Link`, with the mechanisms that are switched on."""
         if bandwidth_hz <= 0.0 or power_w <= 0.0:
             return []
         snr = power_w * gain / (self.radio.n0 * bandwidth_hz)

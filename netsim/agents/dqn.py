@@ -57,6 +57,7 @@ class DqnNetwork:
         return one, two, values
 
     def gradient(self, weights: Weights, windows: Windows, discount: float, out: Weights) -> np.ndarray:
+        """Backward pass of `_forward`, all stations at once (`q_learning.Network`)."""
         x = np.stack([windows.observation[:, :, 0], windows.next_observation[:, :, 0]])
         one, two, values = self._forward(weights, x)
         action, reward = windows.action[:, :, :1], windows.reward[:, :, 0]

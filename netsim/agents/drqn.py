@@ -105,6 +105,7 @@ class DrqnNetwork:
         return _Pass(first, gates, cell, tanh_cell, state)
 
     def gradient(self, weights: Weights, windows: Windows, discount: float, out: Weights) -> np.ndarray:
+        """Backward pass through time, all stations at once (`q_learning.Network`)."""
         r, batch, steps, inputs = windows.observation.shape
         # steps before windows; the target network also reads the observation after the last one
         x = self._work("x", 2, r, steps + 1, batch, inputs)
