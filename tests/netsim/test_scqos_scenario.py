@@ -166,3 +166,31 @@ def test_without_noise_what_arrives_is_the_error_free_decode():
         text = codec.decode(quantiser.decode(words), int(n))
         expected.append(metric.sim([bank.sentences[item]], text)[0])
     np.testing.assert_array_equal(trace["packets"]["score"][sent], expected)
+
+
+def test_bit_errors_of_a_run_are_those_of_the_same_words_at_its_snr():
+    """The words are not scrambled, so no closed form holds; the same payloads, sent by `over_awgn` under
+    other keys at the SNR that the run recorded, do. 0.5 dB apart would be noticed.
+    """
+    from netsim.semantics.sbq_mapping import mapping_of
+    from netsim.semantics.text_codec import load_text_codec
+    from netsim.systems.scqos_link import over_awgn
+
+    scenario = scqos(
+        **{**BITS, "slots": 150, "agent.name": "equal", "agent.bits": 2, "downlink.power_dbm": -14.0}
+    )
+    trace, bank = simulate.run_in_memory(scenario).trace(), scenario_bank(scenario)
+    packets, snr_db = trace["packets"], trace["receptions"]["sinr_db"]
+    sent = packets["sent_ns"] >= 0
+    order = np.lexsort((packets["ue"][sent], packets["sent_ns"][sent]))
+    items = packets["item"][sent][order]
+    words = load_text_codec("grammar").quantizer(2).encode(bank.embedding[items])
+    payload = mapping_of(64, 2).pack(words)
+    again = [
+        int(np.unpackbits(over_awgn(payload, 128, snr_db, key, np.arange(len(items))) ^ payload).sum())
+        for key in range(1, 9)
+    ]
+    found, expected = int(packets["num_bit_errors"][sent].sum()), float(np.mean(again))
+    assert expected > 1500
+    # errors of neighbouring bits come together: the spread over keys says how much
+    assert abs(found - expected) < 4.0 * max(np.std(again, ddof=1), np.sqrt(expected))
