@@ -27,6 +27,7 @@ from phy.parameters import ParameterError
 
 SCHEMES = (*LEARNERS, "greedy", "random")
 BOUND_SLOTS = 300
+RULE_SLOTS = 5_000  # of schemes that learn nothing: their curve is flat
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Plan:
     learn_slots: int
     frozen_slots: int
     seed: int = 1
+
+    def slots_of(self, scheme: str) -> int:
+        """Slots before the frozen ones: what learns gets all."""
+        return self.learn_slots if scheme in LEARNERS else min(self.learn_slots, RULE_SLOTS)
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,14 @@ Key = tuple[str, int, str]  # preset, cells, scheme
 
 def scenario_of(plan: Plan, preset: str, cells: int, scheme: str) -> Green:
     """The scenario of one run."""
+    learn_slots = plan.slots_of(scheme)
     values = {
         **PRESETS[preset],
         "layout.num_cells": cells,
         "agent.name": scheme,
-        "agent.learn_slots": plan.learn_slots,
-        "slots": plan.learn_slots + plan.frozen_slots,
-        "episode_slots": plan.learn_slots + plan.frozen_slots,
+        "agent.learn_slots": learn_slots,
+        "slots": learn_slots + plan.frozen_slots,
+        "episode_slots": learn_slots + plan.frozen_slots,
         "seed": plan.seed,
     }
     made = params.override(Green(), values)
@@ -102,7 +108,8 @@ def collect(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None
         raise ParameterError(str(outcome.failures[0]))
     return {
         chosen[variant.digest]: [
-            series_of(outcome.files[variant, drop], plan.learn_slots) for drop in range(plan.drops)
+            series_of(outcome.files[variant, drop], plan.slots_of(chosen[variant.digest][2]))
+            for drop in range(plan.drops)
         ]
         for variant in wanted
     }

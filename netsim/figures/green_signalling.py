@@ -88,7 +88,8 @@ def points(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None]
     for variant in wanted:
         if variant.digest not in read:
             files = [outcome.files[variant, drop] for drop in range(plan.drops)]
-            read[variant.digest] = [series_of(file, plan.learn_slots) for file in files]
+            learn_slots = plan.slots_of(variant.scenario.policy_name)
+            read[variant.digest] = [series_of(file, learn_slots) for file in files]
     found = []
     for (panel, label, scheme), variant in keys.items():
         first = keys[panel, PANELS[panel][1][0][0], scheme]
