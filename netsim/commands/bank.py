@@ -48,7 +48,7 @@ def command(arguments: Sequence[str]) -> int:
     file = None if options.codec in SHIPPED else Path(options.codec)
     codec = load_text_codec(options.codec if file is None else file.stem, file)
     corpus = options.corpus or ("grammar" if codec.name == "grammar" else "europarl")
-    held_out = load_text(corpus, "test", codec.vocabulary)
+    held_out = load_text(corpus, "test", codec.vocabulary, max_words=codec.max_words)
     sentences = smallest_hashes(held_out.sentences, options.sentences)
     with progress("bank") as advance:
         bank = build_bank(

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from netsim.semantics.image_codec import WEIGHTS
 from netsim.semantics.sbq import Sbq
-from netsim.semantics.text_corpora import Vocabulary
+from netsim.semantics.text_corpora import MAX_WORDS, Vocabulary
 from netsim.semantics.text_inference import END, FEATURES, Inference
 from phy.parameters import ParameterError
 
@@ -41,6 +41,11 @@ class TextCodec:
     def vocabulary(self) -> Vocabulary:
         """Words that the codec knows."""
         return Vocabulary(self.description["words"].split())
+
+    @property
+    def max_words(self) -> int:
+        """Longest sentence that the codec was trained for, in words."""
+        return int(self.description.get("max_words", MAX_WORDS))
 
     @cached_property
     def inference(self) -> Inference:

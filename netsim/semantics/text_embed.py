@@ -13,14 +13,14 @@ import hashlib
 import sys
 from pathlib import Path
 
-from netsim.semantics.text_codec import load_text_codec
-from netsim.semantics.text_corpora import EMBEDDED, Vocabulary, load_text
+from netsim.semantics.text_codec import TextCodec, load_text_codec
+from netsim.semantics.text_corpora import EMBEDDED, load_text
 from phy.parameters import ParameterError
 
 
-def chosen(vocabulary: Vocabulary, num_items: int) -> list[str]:
+def chosen(codec: TextCodec, num_items: int) -> list[str]:
     """The `num_items` covered test sentences of `sotu` with the smallest SHA-256."""
-    found = load_text("sotu", "test", vocabulary).sentences
+    found = load_text("sotu", "test", codec.vocabulary, max_words=codec.max_words).sentences
     if not 1 <= num_items <= len(found):
         raise ParameterError(f"items = {num_items}: must be 1 to {len(found)}")
     return sorted(found, key=lambda s: hashlib.sha256(s.encode()).digest())[:num_items]
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=EMBEDDED, metavar="FILE", help="file to write")
     given = parser.parse_args(arguments)
     try:
-        sentences = chosen(load_text_codec("english").vocabulary, given.items)
+        sentences = chosen(load_text_codec("english"), given.items)
     except ParameterError as error:
         sys.stderr.write(f"{error}\n")
         return 2

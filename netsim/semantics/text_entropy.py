@@ -71,10 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="look for text here only")
     given = parser.parse_args(arguments)
     try:
-        vocabulary = load_text_codec(given.codec).vocabulary
-        text = list(load_text(given.corpus, "train", vocabulary, given.data).sentences)
+        codec = load_text_codec(given.codec)
+        vocabulary, longest = codec.vocabulary, codec.max_words
+        text = list(load_text(given.corpus, "train", vocabulary, given.data, longest).sentences)
         text += covered_spans(given.corpus, vocabulary, given.data) if given.corpus != "grammar" else []
-        test = load_text(given.corpus, "test", vocabulary, given.data)
+        test = load_text(given.corpus, "test", vocabulary, given.data, longest)
     except ParameterError as error:
         sys.stderr.write(f"{error}\n")
         return 2

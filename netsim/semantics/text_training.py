@@ -24,6 +24,7 @@ from netsim.semantics.checkpoint import load_checkpoint, save_checkpoint
 from netsim.semantics.progress import Progress
 from netsim.semantics.text_loss import PredictedLoss, SoftLink, StraightThrough
 from netsim.semantics.text_network import END, PAD, START, UNKNOWN, TextNetwork, TextShape
+from netsim.semantics.text_optimiser import TextOptimiser
 from netsim.semantics.training import epoch_generator
 from phy.parameters import (
     Checked,
@@ -49,6 +50,10 @@ class TextTraining(Checked):
         640, meaning="last steps: step size falls, p_th stays", rule=at_least_one, source="4.4"
     )
     batch_tokens: int = parameter(640, meaning="tokens a step, padding included", rule=at_least_one)
+    optimiser: str = parameter(
+        "adamw", meaning="adamw, or muon for the matrices of the layers", rule=one_of("adamw", "muon")
+    )
+    matrix_gain: float = parameter(1.5, meaning="step size of muon over that of adamw", rule=positive)
     clean_rate: float = parameter(1.5e-3, meaning="AdamW step size in Alg. 1", rule=positive)
     rate: float = parameter(5e-4, meaning="AdamW step size with the quantiser", source="E-09", rule=positive)
     rise_steps: int = parameter(100, meaning="steps in which the step size rises", rule=non_negative)
@@ -77,7 +82,6 @@ class TextTraining(Checked):
 
 BLOCK = 25  # steps between refreshes of p_th, and the unit of random numbers
 MEMORY = 0.7
-BETAS = (0.9, 0.98)
 CLIP_NORM = 1.0
 WEAKEST, STRONGEST = -3.5, -1.5  # log10 of the bit-error rates of a sentence with errors
 SWAP_POWER = 0.5  # random words are drawn with their frequency to this power
@@ -138,8 +142,8 @@ class TextTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(epoch_generator(training.seed, "text", "weights").integers(2**62)))
             self.network = TextNetwork(shape)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=1.0, betas=BETAS, weight_decay=training.weight_decay, fused=True
+        self.optimiser = TextOptimiser(
+            self.network, training.optimiser, training.matrix_gain, training.weight_decay
         )
         self.link = SoftLink()
         self.p_th = torch.ones(3)
@@ -206,8 +210,7 @@ class TextTrainer:
         self, tokens: Tensor, rng: np.random.Generator, generator: torch.Generator
     ) -> tuple[dict[str, float], np.ndarray]:
         t = self.training
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.step_size()
+        self.optimiser.set_step_size(self.step_size())
         inputs = torch.cat([torch.full((len(tokens), 1), START), tokens[:, :-1]], 1)
         if t.word_drop > 0:
             dropped = torch.from_numpy(rng.random(inputs.shape) < t.word_drop) & (inputs > END)
@@ -223,7 +226,7 @@ class TextTrainer:
         )
         ce = ce / tokens.numel()
         loss = ce + t.penalty * distance
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimiser.step()

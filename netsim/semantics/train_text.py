@@ -42,31 +42,35 @@ CHECKED = 200  # held-out sentences in a line of output
 class Plan:
     """Corpora, sizes and settings of one named codec.
 
-    `words` 0 takes the grammar's own vocabulary; `layers` are those of encoder and decoder.
+    `words` 0 takes the grammar's own vocabulary; `layers` are those of encoder and decoder. Sentences have
+    at most `max_words` words (the grammar has its own limit, 29).
     """
 
     corpora: tuple[str, ...]
     words: int
+    max_words: int
     tied: bool
     layers: tuple[int, int]
     training: TextTraining
 
 
 PLANS = {
-    "grammar": Plan(("grammar",), 0, False, (2, 2), TextTraining()),
+    "grammar": Plan(("grammar",), 0, text_grammar.MAX_WORDS, False, (2, 2), TextTraining()),
     "english": Plan(
         ("europarl", "sotu"),
-        5000,
+        3000,
+        12,
         True,
         (2, 2),
         TextTraining(
-            steps=5500,
-            clean_steps=2000,
-            settled_steps=1200,
-            batch_tokens=768,
+            steps=18000,
+            clean_steps=3000,
+            settled_steps=6000,
+            batch_tokens=2048,
+            optimiser="muon",
             clean_rate=2e-3,
-            rate=1e-3,
-            span_share=0.4,
+            rate=2e-3,
+            span_share=0.7,
             word_drop=0.1,
         ),
     ),
@@ -90,16 +94,13 @@ def gather(plan: Plan, data_dir: Path | None = None, limit: int | None = None) -
         text_grammar.vocabulary() if plan.words == 0 else frequent_words(plan.corpora, plan.words, data_dir)
     )
     vocabulary = Vocabulary(words)
-    sets = [load_text(c, "train", vocabulary, data_dir) for c in plan.corpora]
+    sets = [load_text(c, "train", vocabulary, data_dir, plan.max_words) for c in plan.corpora]
     sentences = [s for one in sets for s in one.sentences[:limit]]
     spans: list[str] = []
     if plan.training.span_share > 0:
         spans = [s for c in plan.corpora for s in covered_spans(c, vocabulary, data_dir)]
-    check = tuple(
-        s
-        for c in plan.corpora
-        for s in load_text(c, "val", vocabulary, data_dir).sentences[: CHECKED // len(plan.corpora)]
-    )
+    held_out = [load_text(c, "val", vocabulary, data_dir, plan.max_words) for c in plan.corpora]
+    check = tuple(s for one in held_out for s in one.sentences[: CHECKED // len(plan.corpora)])
     digest = hashlib.sha256("\n".join([*words, "", *sentences, "", *spans]).encode()).hexdigest()
     longest = max((s.count(" ") + 2 for s in spans), default=2)
     batches = Batches(
@@ -177,10 +178,12 @@ def write_codec(
     begun = "" if start is None else f" --start {start.name}.safetensors"
     description: dict[str, Any] = {
         "words": " ".join(material.vocabulary.words[4:]),
+        "max_words": plan.max_words,
         "training": asdict(training),
         "steps_done": trainer.step,
         "command": f"python -m netsim.semantics.train_text --name {name} "
-        f"--corpora {' '.join(plan.corpora)} --steps {training.steps} --seed {training.seed} "
+        f"--corpora {' '.join(plan.corpora)} --words {plan.words} --max-words {plan.max_words} "
+        f"--steps {training.steps} --seed {training.seed} "
         f"--clean-steps {training.clean_steps} --settled-steps {training.settled_steps} "
         f"--layers {trainer.shape.encoder_layers} {trainer.shape.decoder_layers} "
         f"--stop-after {trainer.step}{begun} --out DIR",
@@ -201,7 +204,7 @@ def write_codec(
     codec = codec_of(name, trainer, description)
     quality = {}
     for corpus in plan.corpora:
-        test = load_text(corpus, "test", codec.vocabulary, data_dir)
+        test = load_text(corpus, "test", codec.vocabulary, data_dir, plan.max_words)
         found, _ = measured(codec, test.sentences[:300], (), load_metric("bleu"))
         quality[corpus] = [asdict(q) for q in found]
     codec.description["test_quality_bleu"] = quality
@@ -225,6 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="checkpoint and codec")
     parser.add_argument("--corpora", nargs="+", metavar="NAME", help="europarl, sotu, grammar or text files")
     parser.add_argument("--words", type=int, help="size of the vocabulary")
+    parser.add_argument("--max-words", type=int, help="longest sentence, in words")
     parser.add_argument("--steps", type=int, help="gradient steps; may be raised when continuing")
     parser.add_argument("--stop-after", type=int, metavar="N", help="end after N steps of the schedule")
     parser.add_argument("--clean-steps", type=int, help="first steps, without quantiser")
@@ -248,13 +252,15 @@ def run(given: argparse.Namespace) -> None:
     changed = {n: getattr(given, n) for n in names if getattr(given, n) is not None}
     plan = replace(plan, training=replace(plan.training, **changed))
     if given.corpora:
-        plan = replace(plan, corpora=tuple(given.corpora), words=plan.words or 5000)
+        plan = replace(plan, corpora=tuple(given.corpora), words=plan.words or 3000)
         if plan.corpora == ("grammar",):
             plan = replace(plan, words=0)
     if given.layers is not None:
         plan = replace(plan, layers=(given.layers[0], given.layers[1]))
     if given.words is not None:
         plan = replace(plan, words=given.words)
+    if given.max_words is not None:
+        plan = replace(plan, max_words=given.max_words)
     torch.set_num_threads(1)  # products of this size lose by sharing, and the result depends on the number
     material = gather(plan, given.data)
     for source in material.sources:

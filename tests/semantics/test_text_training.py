@@ -18,6 +18,7 @@ from netsim.semantics.text_inference import Inference  # noqa: E402
 from netsim.semantics.text_loss import PredictedLoss, SoftLink, StraightThrough  # noqa: E402
 from netsim.semantics.text_measure import measured, over_bits, words_right  # noqa: E402
 from netsim.semantics.text_network import TextNetwork, TextShape  # noqa: E402
+from netsim.semantics.text_optimiser import TextOptimiser  # noqa: E402
 from netsim.semantics.text_training import Batches, TextTrainer, TextTraining  # noqa: E402
 from netsim.semantics.train_text import Material, codec_of, train  # noqa: E402
 from phy.parameters import ParameterError  # noqa: E402
@@ -169,8 +170,9 @@ class Untrained:
         self.network, self.shape, self.p_th = net, net.shape, torch.tensor([0.9, 0.8, 0.5])
 
 
-def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path):
-    training = replace(QUICK, span_share=0.5, swapped=0.1, word_drop=0.1)
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, optimiser):
+    training = replace(QUICK, span_share=0.5, swapped=0.1, word_drop=0.1, optimiser=optimiser)
     data = material(training)
     shape = TextShape(len(VOCABULARY))
     whole = train(data, shape, training, tmp_path / "a.ckpt")
@@ -196,6 +198,24 @@ def test_more_steps_may_be_given_while_the_step_size_is_level(tmp_path):
     (tmp_path / "c.ckpt").write_bytes(b"nonsense")
     with pytest.raises(ParameterError, match="cannot be continued"):
         longer.resume(tmp_path / "c.ckpt")
+
+
+def test_muon_turns_the_matrices_of_the_layers_and_nothing_else():
+    net = network()
+    optimiser = TextOptimiser(net, "muon", matrix_gain=2.0, weight_decay=0.0)
+    optimiser.set_step_size(1e-3)
+    before = {k: v.detach().clone() for k, v in net.named_parameters()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        for value in net.parameters():
+            value.grad = torch.randn_like(value)
+    optimiser.step()
+    moved = {k: (v.detach() - before[k]) for k, v in net.named_parameters()}
+    # the first step of AdamW is the step size for every number; Muon's has all singular values about alike
+    assert torch.allclose(moved["tokens.weight"].abs(), torch.tensor(1e-3), rtol=1e-3)
+    singular = torch.linalg.svdvals(moved["encoder.0.feed.0.weight"])
+    assert singular.max() / singular.min() < 3.0
+    assert moved["encoder.0.feed.0.weight"].square().mean().sqrt() == pytest.approx(0.2 * 2e-3, rel=0.3)
 
 
 def test_p_th_follows_the_mse_rule_and_then_stays():
