@@ -64,6 +64,13 @@ class Radio(Checked):
         source="docs/fidelity.md",
         rule=one_of("channel", "independent", "bursts"),
     )
+    csi_age_slots: int = parameter(
+        0,
+        meaning="the gains that an observation reports were sounded this many slots ago (queues are of now)",
+        unit="slots",
+        source="docs/fidelity.md",
+        rule=between(0, 100),
+    )
     channel_knowledge: str = parameter(
         "perfect",
         meaning="receiver of levels bit and waveform: perfect, or estimated from pilots by ls or lmmse",

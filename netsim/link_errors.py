@@ -10,6 +10,7 @@ places alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,18 +41,21 @@ class MovedErrors:
     def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> Received | None:
         """The link's counts at other places."""
         received = self._link.transmit(slot, grants, world, blocks)
-        if received is None or not blocks:
-            return received
-        draws: dict[int, np.random.Generator] = {}
-        parts = []
-        for block, errors in zip(blocks, received.num_bit_errors.tolist()):
-            if block.ue not in draws:  # one generator a device and slot, read packet after packet
-                draws[block.ue] = self._streams.at(f"errors/ue{block.ue}", slot)
-            places = error_places(self._pattern, block.num_bits, errors, draws[block.ue])
-            flipped = np.zeros(8 * len(block.payload), np.uint8)
-            flipped[places] = 1
-            parts.append(block.payload ^ np.packbits(flipped))
-        return replace(received, payload=np.concatenate(parts))
+        return received if received is None else moved(received, blocks, self._pattern, slot, self._streams)
+
+
+def moved(received: Received, blocks: Sequence[Block], pattern: str, slot: int, streams: Streams) -> Received:
+    """What arrived of a slot's blocks, with as many wrong bits in each, at places by `pattern`."""
+    draws: dict[int, np.random.Generator] = {}
+    parts = [np.empty(0, np.uint8)]
+    for block, errors in zip(blocks, received.num_bit_errors.tolist()):
+        if block.ue not in draws:  # one generator a device and slot, read packet after packet
+            draws[block.ue] = streams.at(f"errors/ue{block.ue}", slot)
+        places = error_places(pattern, block.num_bits, errors, draws[block.ue])
+        flipped = np.zeros(8 * len(block.payload), np.uint8)
+        flipped[places] = 1
+        parts.append(block.payload ^ np.packbits(flipped))
+    return replace(received, payload=np.concatenate(parts))
 
 
 def error_places(pattern: str, num_bits: int, errors: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ over unrelated pairs: report it next to every figure (specification scqos 3.7).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -193,8 +194,14 @@ def load_metric(name: str) -> SimilarityMetric:
     if name == "token_f1":
         return TokenF1()
     if name == "minilm":
-        return MiniLmMetric()
+        return _minilm()
     raise ParameterError(f"similarity metric {name!r}: must be one of {', '.join(METRICS)}")
+
+
+@functools.cache
+def _minilm() -> MiniLmMetric:
+    """Shared by the runs of a process: loading takes a second, and sentences come again."""
+    return MiniLmMetric()
 
 
 def _token_f1(ref: str, hyp: str) -> float:

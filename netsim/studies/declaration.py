@@ -36,13 +36,15 @@ class ErrorPlaces:
     """Are bit errors just a rate? The same number of errors in every packet at real and at other places.
 
     `patterns`: name -> parameters, real errors first. `conditions`: name -> parameters, from few errors to
-    many. `policy`: one whose decisions do not depend on errors. `kpi`: what the errors harm.
+    many. `policy`: one whose decisions do not depend on errors. `kpi`: what the errors harm, `harmed`: that
+    figure in the system's words.
     """
 
     patterns: Mapping[str, Overrides]
     conditions: Mapping[str, Overrides]
     policy: Overrides
     kpi: str
+    harmed: str
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,11 @@ class Study:
             `planned`: a policy to which it makes no difference where it planned fixes them, and is run once.
         planned: level -> parameters with which every policy plans, or was trained, at that level; levels that
             are not named plan as the scenario says.
+        judged: level -> parameters that belong to being judged at that level, besides its name: what the
+            level takes for granted and the scenario leaves open.
         formula: parameters of the formulas' world, in which mechanisms are switched on.
         mechanisms: in the order in which a page lists them.
+        absent: mechanisms that one might look for and that this system does not have -> why.
         margin: relative margin of equivalence that the system's makers find fair.
         errors: the same errors at other places; None where the system has no such parameter.
     """
@@ -64,8 +69,10 @@ class Study:
     kpi: str
     policies: Mapping[str, Overrides]
     planned: Mapping[str, Overrides] = field(default_factory=dict)
+    judged: Mapping[str, Overrides] = field(default_factory=dict)
     formula: Overrides = field(default_factory=lambda: {"phy": "paper"})
     mechanisms: tuple[Mechanism, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
     margin: float = 0.02
     errors: ErrorPlaces | None = None
 

@@ -77,6 +77,7 @@ class Design:
                     point = Point(policy, planned, level)
                     labels = (("policy", policy), ("planned", planned), ("level", level))
                     assignments = {
+                        **self.study.judged.get(level, {}),
                         **self.study.planned.get(planned, {}),
                         **self.study.policy(policy),
                         "phy": level,

@@ -22,6 +22,8 @@ study = Study(
         "bit": {"agent.plan": "link"},
         "waveform": {"agent.plan": "link"},
     },
+    # a slot begins when its grant is there: delays cost time, and a grant that is lost costs the slot
+    formula={"phy": "paper", "signalling.grant_gap": "idle"},
     mechanisms=(
         Mechanism(
             "constellation",
@@ -56,21 +58,33 @@ study = Study(
             needs=("decoder", "bit errors"),
         ),
         Mechanism(
+            "CSI age",
+            "channel gains of this instant → sounded one slot ago",
+            {"radio.csi_age_slots": 1},
+        ),
+        Mechanism(
             "observation delay",
-            "queues and gains of this instant → 2 ms old",
+            "reports arrive at once → after 2 ms, and the slot waits for its grant",
             {"signalling.observation_delay_ns": 2_000_000},
         ),
         Mechanism(
             "inference delay",
-            "decisions at once → after 2 ms",
+            "decisions at once → after 2 ms, and the slot waits for its grant",
             {"signalling.inference_ns": 2_000_000},
         ),
         Mechanism(
             "signalling loss",
-            "every message arrives → one of a hundred is lost",
+            "every message arrives → one of a hundred is lost, and its slot with it",
             {"signalling.loss": 0.01},
         ),
     ),
+    absent={
+        "code and finite block": "features are sent uncoded at one modulation, so there is no code that "
+        "could fall short of capacity; what wrong bits do is the part of the bit errors",
+        "actual interference": "one cell, and every device has subcarriers of its own",
+        "queueing": "buffers of six packets, blocking and whole packets, (19) and (20), are in the paper's "
+        "formulas, so they stand on both sides",
+    },
     errors=ErrorPlaces(
         patterns={
             "as the channel made them": {"radio.error_places": "channel"},
@@ -83,5 +97,6 @@ study = Study(
         },
         policy={"agent.name": "equal", "agent.compression": 0.85},
         kpi="accuracy per packet",
+        harmed="share of right decisions on images",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -98,12 +99,14 @@ class ToscnSystem:
         self.cell_of_ue = np.zeros(self.num_ues, dtype=np.int64)
         self.sources = task.sources
         self.world = World(scenario.cell, scenario.fading, scenario.slot_ns, streams)
+        self._sounded: deque[np.ndarray] = deque(maxlen=scenario.radio.csi_age_slots + 1)
         self._bits_per_symbol = np.full(
             self.num_ues, scenario.radio.bits_per_symbol if link.carries_bits else -1
         )
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         drop = self.world.new_drop(episode)
+        self._sounded.clear()
         self.task.begin_episode(episode)
         return {
             "task": self.task.of_ue,
@@ -117,11 +120,14 @@ class ToscnSystem:
 
     def fade(self) -> None:
         self.world.fade()
+        self._sounded.append(self.world.gain)
 
     def observe(self, slot: int, episode: int, buffers: Sequence[Buffer]) -> list[Observation]:
-        """Tasks, gains and queues of this very instant (35)."""
+        """Tasks, gains and queues of this very instant (35); gains of `radio.csi_age_slots` ago, in the first
+        slots of an episode the oldest that there are.
+        """
         queue = np.array([len(buffer) for buffer in buffers], dtype=np.int64)
-        return [Observation(slot, episode, self.task.of_ue, self.world.gain, queue)]
+        return [Observation(slot, episode, self.task.of_ue, self._sounded[0], queue)]
 
     def grants(self, actions: Sequence[Action | None]) -> Grants:
         (action,) = actions

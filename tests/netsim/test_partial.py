@@ -7,6 +7,7 @@ import pytest
 from scenarios_for_tests import toscn
 
 from netsim import simulate
+from netsim.buffer import Buffer
 from netsim.link import PaperLink
 from netsim.link_partial import Partial, PartialLink
 from netsim.streams import Streams
@@ -90,6 +91,21 @@ def test_every_mechanism_of_the_study_matters():
             for chosen in (below, below | {i})
         ]
         assert runs[0] != runs[1], mechanism.name
+
+
+def test_old_channel_state_is_that_of_the_slots_before():
+    """Gains of two slots ago, of the oldest slot where an episode is younger; queues are of now."""
+    prepared = simulate.prepare(toscn(phy="paper", **{"radio.csi_age_slots": 2}), 0)
+    system = prepared.system
+    buffers = [Buffer(6) for _ in range(system.num_ues)]
+    for episode in range(2):
+        system.begin_episode(episode)
+        gains = []
+        for slot in range(5):
+            system.fade()
+            gains.append(system.world.gain)
+            (observation,) = system.observe(slot, episode, buffers)
+            np.testing.assert_array_equal(observation.gain, gains[max(0, slot - 2)])
 
 
 def test_mechanisms_without_their_need_are_not_run():
