@@ -47,7 +47,7 @@ def main(request: Request) -> int:
     outcome, data = _comparison(request, store, work)
     games, design = _games(request), request.design
     places = design.study.errors if request.errors else None
-    level = design.levels[-1]
+    level = "bit" if "bit" in design.levels else design.levels[-1]  # where errors are moved
     wanted = [point for game in games for point in game.wanted(data.worlds)]
     if places is not None:
         wanted += replicated(list(error_study.points(design.scenario, places, level).values()), data.worlds)
