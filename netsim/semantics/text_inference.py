@@ -66,7 +66,7 @@ class _Dense:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A decoder layer; `out` and `back` are centred, `query_key_value`, `hidden` hold the norm before them."""
+    """A decoder layer: `out` and `back` are centred, the others hold the norm before them."""
 
     query_key_value: _Dense
     out: _Dense

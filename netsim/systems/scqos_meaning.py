@@ -17,6 +17,7 @@ from netsim.semantics.text_codec import TextCodec
 from netsim.streams import Streams
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_bank import Bank, interpolated, moments
+from netsim.systems.scqos_later import Backlog, Scores
 from phy.bursts import Bursts, Received
 from phy.link import transmit_bit
 from phy.table import transmit_table
@@ -54,12 +55,13 @@ class TabledMeaning:
     def similarity(
         self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
         received: Received | None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> Scores:  # fmt: skip
         snr_db = linear_to_db(np.maximum(snr, 1e-12))
         if self._drawn:
             uniform = np.stack([self._streams.at(f"similarity/ue{u}", slot).random(2) for u in ue], axis=1)
-            return self._bank.draw(item, bits, snr_db, uniform)
-        return interpolated(self._mean, self._bank.grid_db, snr_db)[bits - 1, np.arange(len(bits))]
+            return Scores(self._bank.draw(item, bits, snr_db, uniform))
+        every = interpolated(self._mean, self._bank.grid_db, snr_db)
+        return Scores(every[bits - 1, np.arange(len(bits))])
 
 
 class ChainMeaning:
@@ -80,6 +82,7 @@ class ChainMeaning:
             [streams.kernel_key(f"noise/ue{u}") for u in range(scenario.downlink.num_ues)], dtype=np.uint64
         )
         self._payloads: dict[tuple[int, int], np.ndarray] = {}
+        self._backlog = Backlog(self._judge)
         self.num_items = bank.num_items
         self.sources: Sequence[str] = [
             f"text codec {codec.name} ({codec.sha256[:12]}), similarity {self._metric.name} "
@@ -130,7 +133,7 @@ class ChainMeaning:
     def similarity(
         self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
         received: Received | None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> Scores:  # fmt: skip
         assert received is not None, "sentences need a link that carries bits"
         sizes = [self._mappings[int(n)].num_bytes for n in bits]
         parts = np.split(received.payload, np.cumsum(sizes)[:-1])
@@ -138,8 +141,14 @@ class ChainMeaning:
         for row, (part, n) in enumerate(zip(parts, bits.tolist())):
             words = self._mappings[n].unpack(part[None, :])
             features[row] = self._quantisers[n].decode(words)[0]
-        sentences = self._codec.decode(features, bits if self._compensated else None)
-        return self._metric.sim([self._bank.sentences[i] for i in item], sentences)
+        return self._backlog.add(item, features, bits)
+
+    def _judge(self, item: np.ndarray, features: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """Similarities float64[k] of received features; equal ones, as error-free ones are, decoded once."""
+        keyed = np.column_stack([features, bits.astype(np.float32)])
+        _, first, back = np.unique(keyed, axis=0, return_index=True, return_inverse=True)
+        sentences = self._codec.decode(features[first], bits[first] if self._compensated else None)
+        return self._metric.sim([self._bank.sentences[i] for i in item], [sentences[i] for i in back.ravel()])
 
 
 def described(bank: Bank) -> str:

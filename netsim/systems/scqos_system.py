@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +13,14 @@ import numpy as np
 from netsim.buffer import Buffer
 from netsim.engine import SECOND_NS
 from netsim.link import Block, Grants
+from netsim.link_errors import moved
 from netsim.recorder import Recorder
 from netsim.streams import Streams
 from netsim.system import Node, Outcome, Transmission
 from netsim.systems.scqos import Scqos
+from netsim.systems.scqos_later import Later, Scores
 from netsim.systems.scqos_mdp import ActionSpace, Previous, StateLayout, nothing
-from netsim.systems.scqos_model import latency_s, psi, reward, sentence_bits, valid_sqe
+from netsim.systems.scqos_model import latency_s, sentence_bits
 from netsim.systems.scqos_radio import (
     assigned_channel,
     estimated,
@@ -24,6 +28,7 @@ from netsim.systems.scqos_radio import (
     snr_of_beams,
 )
 from netsim.systems.scqos_world import ScqosWorld
+from netsim.systems.scqos_worth import SlotWorth
 from netsim.trace_schema import DELIVERED, DROPPED, INDEX, REAL, Column, Table, extended
 from phy.bursts import Received
 
@@ -38,6 +43,19 @@ SENTENCES = Table(
         Column("sojourn_s", REAL, "s", "from the sentence's arrival to its delivery as measured", "dropped"),
         Column("similarity", REAL, "1", "similarity of what arrived to what was sent"),
         Column("valid", INDEX, "1", "1 where the similarity reaches the minimum"),
+        Column("band_share", REAL, "1", "share of the band, as the agent decided it"),
+        Column("power_share", REAL, "1", "share of the power, as the agent decided it"),
+    ),
+)
+BEAMS = Table(
+    "beams",
+    "one row per slot, user and antenna: the beams in force, unit norm, with which a replay begins (scqos)",
+    (
+        Column("slot", INDEX, "1", "slot index, counted through all episodes of the run"),
+        Column("ue", INDEX, "1", "user index"),
+        Column("antenna", INDEX, "1", "antenna of the station"),
+        Column("real", REAL, "1", "real part of the coefficient"),
+        Column("imag", REAL, "1", "imaginary part of the coefficient"),
     ),
 )
 _NO_PAYLOAD = np.empty(0, np.uint8)
@@ -53,7 +71,12 @@ class Observation:
     features: np.ndarray  # float32[u, D]
     h: np.ndarray  # complex128[u, c, m], channel as the station knows it
     full_snr: np.ndarray  # float64[u, c], by that channel
-    vector: np.ndarray  # float32[size], the state (19)
+    state: Callable[[], np.ndarray]
+
+    @property
+    def vector(self) -> np.ndarray:
+        """float32[size], the state (19); what the last slot was worth is part of it and is found now."""
+        return self.state()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +112,15 @@ class Meaning(Protocol):
     def similarity(
         self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
         received: Received | None,
-    ) -> np.ndarray:  # fmt: skip
-        """float64[u] in [0, 1]."""
+    ) -> Scores:  # fmt: skip
+        """float64[u] in [0, 1], found when they are looked at."""
 
 
 class ScqosSystem:
     """One cell, one agent, a sentence for each user in each slot."""
 
     nodes: Sequence[Node] = (Node("cell0", "agent0"),)
-    tables: Mapping[str, Table] = extended(SENTENCES)
+    tables: Mapping[str, Table] = extended(SENTENCES, BEAMS)
     combine: Callable[[Sequence[tuple[float, ...]]], float] | None = None  # no central controller
 
     def __init__(self, scenario: Scqos, meaning: Meaning, streams: Streams) -> None:
@@ -110,10 +133,13 @@ class ScqosSystem:
         self.space = action_space(scenario)
         self.layout = StateLayout(self.space, self.utility.num_features, scenario.interface.observe_gain)
         self._silent = np.zeros(self.num_ues)
+        self._watched = False
+        self._sounded: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=scenario.csi.age_slots + 1)
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         self.world.new_drop()
-        self.previous: Previous = nothing(self.space)
+        self._sounded.clear()
+        self._previous: Callable[[], Previous] = partial(nothing, self.space)
         return {
             "task": np.zeros(self.num_ues, np.int64),
             "distance_m": np.array(self.downlink.distance_m),
@@ -126,19 +152,27 @@ class ScqosSystem:
 
     def fade(self) -> None:
         self.world.fade()
+        self._sounded.append((self.world.h, self.world.full_snr))
 
     def observe(self, slot: int, episode: int, buffers: Sequence[Buffer]) -> list[Observation]:
-        """The sentences that wait, the channel as the station estimates it, and the state (19)."""
+        """The sentences that wait, the channel as the station estimates it (of `csi.age_slots` ago, in the
+        first slots of an episode the oldest that there is), and the state (19).
+        """
         item = np.array([buffer.waiting[0].item if len(buffer) else -1 for buffer in buffers])
         features = self.meaning.features(np.maximum(item, 0))
         features[item < 0] = 0.0
-        h, error = self.world.h, self.scenario.csi.estimation_error
-        full_snr = self.world.full_snr
+        (h, full_snr), error = self._sounded[0], self.scenario.csi.estimation_error
         if error > 0.0:
             h = estimated(self._streams.at("csi/cell0", slot), h, error)
             full_snr = self.downlink.mean_snr[:, None] * (np.abs(h) ** 2).sum(axis=-1)
-        vector = self.layout.vector(self.previous, features, h, full_snr)
-        return [Observation(slot, episode, item, features, h, full_snr, vector)]
+        state = cache(partial(self._state, self._previous, features, h, full_snr))
+        return [Observation(slot, episode, item, features, h, full_snr, state)]
+
+    def _state(
+        self, previous: Callable[[], Previous], features: np.ndarray, h: np.ndarray, full_snr: np.ndarray
+    ) -> np.ndarray:
+        self._watched = True  # whoever looks at the state will want the rewards, too
+        return self.layout.vector(previous(), features, h, full_snr)
 
     def grants(self, actions: Sequence[Action | None]) -> Grants:
         (self._action,) = actions
@@ -176,6 +210,8 @@ class ScqosSystem:
             end_ns = min(round(float(self._latency[ue]) * SECOND_NS), budget_ns)
             block = Block(ue, payload, packet.num_bits, 0)
             sent.append(Transmission(packet, block, 0, end_ns, DROPPED if dropped[ue] else DELIVERED))
+        if self.utility.counts_waiting:
+            self._latency = self._latency + (self.scenario.slot_ns - budget_ns) / SECOND_NS
         return sent
 
     def _snr_of(self, action: Action, bandwidth_hz: np.ndarray) -> np.ndarray:
@@ -188,53 +224,53 @@ class ScqosSystem:
         num_bits = np.array([block.num_bits for block in blocks], dtype=np.int64)
         payloads = [block.payload for block in blocks]
         widths = np.rint(grants.bandwidth_hz / self.scenario.ofdm.subcarrier_spacing_hz).astype(np.int64)
-        return self.meaning.transmit(slot, ue, payloads, num_bits, self._snr[ue], np.maximum(widths, 1)[ue])
+        received = self.meaning.transmit(
+            slot, ue, payloads, num_bits, self._snr[ue], np.maximum(widths, 1)[ue]
+        )
+        places = self.downlink.error_places
+        if received is None or places == "channel":
+            return received
+        return moved(received, blocks, places, slot, self._streams)
 
     def score(
         self, slot: int, grants: Grants, sent: list[Transmission], received: Received | None
     ) -> Outcome:
-        """Similarity, latency, Psi (17) and the reward; a dropped sentence has similarity 0."""
-        utility, num_ues = self.utility, self.num_ues
-        similarity, latency, bits = np.zeros(num_ues), np.zeros(num_ues), np.ones(num_ues, np.int64)
-        self._rows: list[tuple[int, int, float, float, float]] = []
-        if sent and self._action is not None:
-            ue = np.array([transmission.block.ue for transmission in sent])
-            item = np.array([transmission.packet.item for transmission in sent])
-            arrived = np.array([transmission.fate == DELIVERED for transmission in sent])
-            bits[ue] = self._action.bits[ue]
-            found = self.meaning.similarity(slot, ue, item, bits[ue], self._snr[ue], received)
-            similarity[ue] = np.where(arrived, found, 0.0)
-            latency[ue] = self._latency[ue]
-            for row, transmission in enumerate(sent):
-                packet = transmission.packet
-                packet.num_bit_errors = -1 if received is None else int(received.num_bit_errors[row])
-                sojourn = np.nan
-                if arrived[row]:
-                    packet.score = float(similarity[packet.ue])
-                    sojourn = (packet.delivered_ns - packet.created_ns) / SECOND_NS
-                u = packet.ue
-                self._rows.append((u, int(bits[u]), float(latency[u]), sojourn, float(similarity[u])))
-        value = float(psi(utility, similarity, bits, latency))
-        rewarded = float(reward(utility, similarity, bits, latency)) if sent else 0.0
-        short, late = similarity < utility.min_similarity, latency > utility.max_latency_s
-        self._remember(similarity, bits, latency, rewarded)
-        return Outcome(value, rewarded, int(short.sum() + late.sum()) if sent else 0)
+        """Similarity, latency, Psi (17) and the reward; a dropped sentence has similarity 0.
 
-    def _remember(
-        self, similarity: np.ndarray, bits: np.ndarray, latency: np.ndarray, rewarded: float
-    ) -> None:
-        a = self._action
-        if a is None:
-            return
-        self.previous = Previous(
-            bits=a.bits,
-            subchannel=a.subchannel,
-            band_share=a.band_share,
-            power_share=a.power_share,
-            beams=np.sqrt(a.power_share)[:, None] * a.beams,
-            valid_sqe=valid_sqe(self.utility, similarity, bits),
-            latency=latency / self.utility.max_latency_s,
-            reward=np.array(rewarded),
+        Nothing is decoded or judged before somebody looks at a number, unless agents look at their state.
+        """
+        self._sent, self._worth = sent, None
+        if not sent or self._action is None:
+            return Outcome(0.0, 0.0, 0)
+        ue = np.array([transmission.block.ue for transmission in sent])
+        item = np.array([transmission.packet.item for transmission in sent])
+        bits, latency = np.ones(self.num_ues, np.int64), np.zeros(self.num_ues)
+        bits[ue], latency[ue] = self._action.bits[ue], self._latency[ue]
+        scores = self.meaning.similarity(slot, ue, item, bits[ue], self._snr[ue], received)
+        arrived = np.array([transmission.fate == DELIVERED for transmission in sent])
+        worth = self._worth = SlotWorth(self.utility, ue, arrived, scores, bits, latency)
+        for row, transmission in enumerate(sent):
+            packet = transmission.packet
+            packet.num_bit_errors = -1 if received is None else int(received.num_bit_errors[row])
+            if transmission.fate == DELIVERED:
+                packet.score = worth.of_user(packet.ue)  # type: ignore[assignment]
+        self._previous = partial(self._seen, self._action, worth)
+        if self._watched:
+            return Outcome(worth.psi, worth.reward, worth.violations)
+        psi, reward = Later(lambda: worth.psi), Later(lambda: worth.reward)
+        return Outcome(psi, reward, Later(lambda: worth.violations))  # type: ignore[arg-type]
+
+    def _seen(self, action: Action, worth: SlotWorth) -> Previous:
+        """What the next state says of a slot."""
+        return Previous(
+            bits=action.bits,
+            subchannel=action.subchannel,
+            band_share=action.band_share,
+            power_share=action.power_share,
+            beams=np.sqrt(action.power_share)[:, None] * action.beams,
+            valid_sqe=worth.valid_sqe,
+            latency=worth.latency / self.utility.max_latency_s,
+            reward=np.array(worth.reward),
         )
 
     def reception(self, grants: Grants) -> tuple[np.ndarray, np.ndarray]:
@@ -245,17 +281,29 @@ class ScqosSystem:
         return self._snr * self.downlink.noise_w / power_w, sinr_db
 
     def record(self, slot: int, trace: Recorder) -> None:
-        for ue, bits, latency, sojourn, similarity in self._rows:
+        worth, action = self._worth, self._action
+        if worth is None or action is None:
+            return
+        for transmission in self._sent:
+            packet, u = transmission.packet, transmission.block.ue
+            sojourn_s = np.nan
+            if transmission.fate == DELIVERED:
+                sojourn_s = (packet.delivered_ns - packet.created_ns) / SECOND_NS
             trace.append(
                 "sentences",
                 slot=slot,
-                ue=ue,
-                bits=bits,
-                latency_s=latency,
-                sojourn_s=sojourn,
-                similarity=similarity,
-                valid=int(similarity >= self.utility.min_similarity),
+                ue=u,
+                bits=int(worth.bits[u]),
+                latency_s=float(worth.latency[u]),
+                sojourn_s=sojourn_s,
+                similarity=worth.of_user(u),
+                valid=worth.valid_of_user(u),
+                band_share=float(action.band_share[u]),
+                power_share=float(action.power_share[u]),
             )
+        ue, antenna = np.divmod(np.arange(action.beams.size), action.beams.shape[1])
+        beams = action.beams.ravel()
+        trace.extend("beams", slot=slot, ue=ue, antenna=antenna, real=beams.real, imag=beams.imag)
 
 
 def action_space(scenario: Scqos) -> ActionSpace:

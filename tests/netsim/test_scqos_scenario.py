@@ -48,15 +48,14 @@ def slotted(scenario: Scqos, run: int) -> dict[str, np.ndarray]:
             world.new_drop()
             waiting = np.array([int(stream.random() * bank.num_items) for stream in draws])
         world.fade()
-        vector = np.zeros(0, np.float32)
-        seen = Observation(t, 0, waiting, meaning.features(waiting), world.h, world.full_snr, vector)
+        seen = Observation(t, 0, waiting, meaning.features(waiting), world.h, world.full_snr, np.array)
         a = policy.act(seen)
         beams = np.sqrt(downlink.power_w * a.power_share)[:, None] * a.beams
         snr = snr_of_beams(downlink, assigned_channel(world.h, a.subchannel), beams)
         delay, dropped = latency_s(
             scenario.utility, scenario.ofdm, a.bits, downlink.bandwidth_hz * a.band_share, snr
         )
-        similarity = meaning.similarity(t, np.arange(3), waiting, a.bits, snr, None)
+        similarity = meaning.similarity(t, np.arange(3), waiting, a.bits, snr, None).values
         similarity = np.where(dropped, 0.0, similarity)
         values = (waiting, a.bits, snr, similarity, delay, psi(scenario.utility, similarity, a.bits, delay))
         for name, value in zip(rows, values):
