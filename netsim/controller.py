@@ -13,13 +13,13 @@ import numpy as np
 from netsim.agents.timed import Decision, TimedAgent
 from netsim.engine import Clock, after
 from netsim.signalling import Courier, Message, Signalling
-from netsim.system import Node
+from netsim.system import Combine, Node
 
 NODE = "controller"
 
 
 class Controller:
-    """Collects the reports of each slot and rewards every agent with the same number.
+    """Collects the reports of each slot and rewards the agents, as a rule all with the same number.
 
     A report that is missing at the deadline is replaced by the cell's last one that came (`hold`), by the
     mean of those that came (`mean`), or the slot goes without a reward (`skip`); without any substitute the
@@ -27,7 +27,7 @@ class Controller:
 
     Args:
         combine: the reward from the reports of all cells, in the order of `nodes`; a report is a tuple of
-            floats.
+            floats. One number for all agents, or one for each.
         record: called with every decision that has been given its reward, and at the end with the others.
     """
 
@@ -38,7 +38,7 @@ class Controller:
         signalling: Signalling,
         nodes: Sequence[Node],
         agents: Sequence[TimedAgent],
-        combine: Callable[[Sequence[tuple[float, ...]]], float],
+        combine: Combine,
         record: Callable[[Decision], None],
     ) -> None:
         self.env, self.courier, self.signalling = env, courier, signalling
@@ -79,8 +79,9 @@ class Controller:
             return
         decisions, reports = self._open.pop(slot)
         complete = self._completed(reports)
-        reward = self._combine(complete) if complete is not None else None
-        for node, agent, decision in zip(self.nodes, self.agents, decisions):
+        combined = self._combine(complete) if complete is not None else None
+        rewards = combined if isinstance(combined, Sequence) else [combined] * len(self.nodes)
+        for node, agent, decision, reward in zip(self.nodes, self.agents, decisions, rewards, strict=True):
             if decision is None:
                 continue
             first = np.isnan(decision.reward)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Sequence
 from functools import partial
 from operator import attrgetter
+from typing import cast
 
 import numpy as np
 import simpy
@@ -21,6 +22,7 @@ import simpy
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.agents.timed import Decision, Mailbox, TimedAgent
 from netsim.buffer import Buffer, Packet
+from netsim.clocks import Apart, ApartSystem, SlotStarts
 from netsim.controller import Controller
 from netsim.engine import Clock, departure, edge
 from netsim.link import Grants
@@ -85,11 +87,30 @@ class Network:
                 system.combine,
                 self._record_decision,
             )
+        self.apart = self._apart(streams)
         self._departed: list[Packet] = []
         self._begin_episode(0)
         processes: list[Source | TimedAgent] = [*self.sources, *self.agents]
         for index in process_order if process_order is not None else range(len(processes)):
             processes[index].start()
+
+    def _apart(self, streams: Streams) -> Apart | None:
+        """Who conducts within a slot where the stations' clocks disagree."""
+        clocks = self.scenario.station_clocks
+        if clocks is None:
+            return None
+        starts = SlotStarts(clocks, self.scenario.slot_ns, len(self.nodes), streams)
+        return Apart(
+            self.env,
+            cast(ApartSystem, self.system),
+            self.courier,
+            self.nodes,
+            self.agents,
+            self.mailboxes,
+            starts,
+            clocks.channel_steps,
+            self._record_decision,
+        )
 
     def run(self) -> None:
         """Simulates all slots; the trace then holds every packet, queued ones included."""
@@ -106,6 +127,8 @@ class Network:
             box.retire()
         if self.controller is not None:
             self.controller.finish()
+        for decision in self.apart.finish() if self.apart is not None else []:
+            self._record_decision(decision)
         for buffer in self.buffers:
             self._record_packets(buffer.waiting)
 
@@ -116,15 +139,20 @@ class Network:
             episode = slot // self.scenario.episode_slots
             self.system.fade()
             queued = [len(buffer) for buffer in self.buffers]
-            self._observe(slot, episode)
-            yield edge(self.env, start_ns)
-            if self.scenario.signalling.grant_gap == "idle":
-                for box in self.mailboxes:
-                    yield from box.wait_for(slot, end_ns)
-            decisions, grants = self._latch(slot)
+            if self.apart is None:
+                self._observe(slot, episode)
+                yield edge(self.env, start_ns)
+                if self.scenario.signalling.grant_gap == "idle":
+                    for box in self.mailboxes:
+                        yield from box.wait_for(slot, end_ns)
+                decisions, grants = self._latch(slot)
+            else:
+                grants = yield from self.apart.conduct(slot, episode, end_ns)
             sent = self._encode(slot, grants, end_ns - self.env.now_ns)
             received = self.system.transmit(slot, grants, [transmission.block for transmission in sent])
             yield edge(self.env, end_ns)
+            if self.apart is not None:
+                decisions = self.apart.close(end_ns)
             departed = self._deliver()
             outcome = self.system.score(slot, grants, sent, received)
             self._reward(slot, decisions, outcome)

@@ -15,6 +15,7 @@ from typing import Any
 
 from netsim import params
 from netsim.agents.policy import DeferredPolicy, Policy
+from netsim.clocks import Clocks
 from netsim.link import LEVELS
 from netsim.signalling import Signalling
 from netsim.streams import Streams
@@ -58,6 +59,11 @@ class Scenario(Checked):
     def policy_text(self) -> str:
         """The policy and what it believes in, for summaries."""
         return self.policy_name
+
+    @property
+    def station_clocks(self) -> Clocks | None:
+        """The stations' clocks where they do not agree with the conductor's; None where they do."""
+        return None
 
     @property
     def total_bandwidth_hz(self) -> float | None:

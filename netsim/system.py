@@ -19,6 +19,9 @@ from netsim.recorder import Recorder
 from netsim.trace_schema import DELIVERED, Table
 from phy.bursts import Received
 
+# from the reports of all cells, in the order of the nodes: one reward for all, or one for each
+Combine = Callable[[Sequence[tuple[float, ...]]], float | Sequence[float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -80,8 +83,8 @@ class System(Protocol):
         """Which data the scores rest on, one line each."""
 
     @property
-    def combine(self) -> Callable[[Sequence[tuple[float, ...]]], float] | None:
-        """The common reward from the reports of all cells; None where there is no central controller."""
+    def combine(self) -> Combine | None:
+        """What the agents are paid for the reports of all cells; None without a central controller."""
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         """Draws what stays the same within an episode; returns columns task, distance_m, shadowing_db,

@@ -19,6 +19,7 @@ DOORS = {
     "simpy": (
         "netsim/engine.py",
         "netsim/network.py",
+        "netsim/clocks.py",
         "netsim/traffic.py",
         "netsim/agents/timed.py",
     ),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from netsim.agents.dqn import DqnParameters
 from netsim.agents.drqn import DrqnParameters
 from netsim.agents.policy import DeferredPolicy, Policy
+from netsim.clocks import Clocks
 from netsim.link import LEVELS
 from netsim.scenario import Scenario
 from netsim.streams import Streams
@@ -24,6 +25,7 @@ from phy.parameters import Checked, at_least_one, between, non_negative, one_of,
 
 RULES = ("level1", "fixed", "greedy", "random", "silent")
 LEARNERS = ("drqn", "dqn", "dqn_woec")
+_TABLES = {"shipped": "english", "english": "english", "grammar": "grammar"}  # text.sentences -> f_s
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Green(Scenario):
     qoe: Qoe = parameter(factory=Qoe, meaning="what the users want")
     decision: Decision = parameter(factory=Decision, meaning="observation and reward")
     agent: Agent = parameter(factory=Agent, meaning="who decides")
+    clocks: Clocks = parameter(factory=Clocks, meaning="clocks of the stations against the controller's")
 
     def check(self) -> None:
         if self.traffic.law != "saturated" or self.traffic.buffer_packets != 1:
@@ -111,12 +114,23 @@ class Green(Scenario):
             raise self.agent.error("power_level", f"must be < power.num_levels={self.power.num_levels}")
         if self.agent.symbols_per_word > self.codec.num_levels:
             raise self.agent.error("symbols_per_word", f"must be <= codec.num_levels={self.codec.num_levels}")
-        if self.signalling.report_deadline_ns >= self.slot_ns and self.decision.reward_difference:
-            raise self.decision.error("reward_difference", "needs report_deadline_ns below the slot length")
+        if not self.clocks.agree:
+            if self.phy != "paper":
+                raise self.error(
+                    "clocks", "must agree (offset 0, drift 0, one channel step) but at phy=paper"
+                )
+            if self.decision.timing != "pre":
+                raise self.decision.error("timing", "must be pre where clocks do not agree")
+            if self.signalling.grant_gap != "hold":
+                raise self.signalling.error("grant_gap", "must be hold where clocks do not agree")
 
     @property
     def policy_name(self) -> str:
         return self.agent.name
+
+    @property
+    def station_clocks(self) -> Clocks | None:
+        return None if self.clocks.agree else self.clocks
 
     @property
     def summary_kpis(self) -> tuple[str, ...]:
@@ -124,9 +138,15 @@ class Green(Scenario):
 
     @property
     def parameters(self) -> Parameters:
-        """The part that the formulas know; dqn_woec is paid without the energy term."""
+        """The part that the formulas know; dqn_woec is paid without the energy term, and where real
+        sentences are judged f_s is that of their codec.
+        """
         decision = replace(self.decision, reward="qoe") if self.agent.name == "dqn_woec" else self.decision
-        return Parameters(self.layout, self.power, self.codec, self.qoe, decision)
+        codec = self.codec
+        if codec.accuracy == "auto" and self.phy != "paper":
+            table = _TABLES.get(self.text.sentences, codec.accuracy_file)
+            codec = replace(codec, accuracy="measured", accuracy_file=table)
+        return Parameters(self.layout, self.power, codec, self.qoe, decision)
 
     def build(self, streams: Streams) -> tuple[System, Sequence[Policy | DeferredPolicy]]:
         from netsim.systems.green_system import build

@@ -3,16 +3,14 @@
 
 For every k and SINR held-out sentences go through codec, bits, `green_interference.superpose` and back; the
 similarity of what arrives is averaged. The table is what `codec.accuracy=measured` reads
-(`green_curves.read_table`), and the logistic form (M3) is fitted to each k beside it.
+(`green_table_file`), and the logistic form (M3) is fitted to each k beside it.
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -22,6 +20,7 @@ from netsim.semantics.similarity import SimilarityMetric
 from netsim.streams import Streams
 from netsim.systems.green_curves import LogisticAccuracy
 from netsim.systems.green_interference import PROFILES, superpose
+from netsim.systems.green_table_file import Point
 from netsim.systems.green_words import WordLink
 from phy.parameters import ParameterError
 from phy.scrambling import scramble
@@ -30,30 +29,8 @@ _RNTI = 1
 _TOLERANCE = 0.01  # 10.4: a mean of three neighbours may fall by this much and count as non-decreasing
 
 
-@dataclass(frozen=True)
-class Point:
-    """Similarity at one k and SINR: mean with its 95 % interval over sentences, deviation, share of sentences
-    that arrive word by word.
-    """
-
-    k: int
-    sinr_db: float
-    similarity: stats.Interval
-    std: float
-    exact: float
-
-
-def measure(
-    link: WordLink,
-    metric: SimilarityMetric,
-    sentences: Sequence[str],
-    ks: Sequence[int],
-    sinrs_db: Sequence[float],
-    interference: str,
-    streams: Streams,
-    advance: Callable[[int, int], None],
-) -> list[Point]:
-    """The table, k by k; `advance(done, total)` after every point.
+class Measurement:
+    """Similarity point by point; every point has noise of its own, so that their order does not matter.
 
     Args:
         link: a codec that spends k symbols on a word. interference: one of PROFILES.
@@ -61,22 +38,33 @@ def measure(
     Raises:
         ParameterError: unknown interference, fewer than two sentences.
     """
-    if interference not in PROFILES:
-        raise ParameterError(f"interference {interference!r}: must be one of {', '.join(PROFILES)}")
-    if len(sentences) < 2:
-        raise ParameterError(f"{len(sentences)} sentences: must be >= 2")
-    found = []
-    for k in ks:
-        sent = link.send(sentences, k)
-        for sinr_db in sinrs_db:
-            name = f"accuracy/{interference}/k{k}/{sinr_db:g}"
-            received = over_the_air(sent, sinr_db, interference, streams, name)
-            decoded = link.receive(received, k, sinr_db)
-            scores = metric.sim(list(sentences), decoded)
-            exact = float(np.mean([a == b for a, b in zip(sentences, decoded)]))
-            found.append(Point(k, sinr_db, stats.mean_interval(scores), float(scores.std(ddof=1)), exact))
-            advance(len(found), len(ks) * len(sinrs_db))
-    return found
+
+    def __init__(
+        self,
+        link: WordLink,
+        metric: SimilarityMetric,
+        sentences: Sequence[str],
+        interference: str,
+        streams: Streams,
+    ) -> None:
+        if interference not in PROFILES:
+            raise ParameterError(f"interference {interference!r}: must be one of {', '.join(PROFILES)}")
+        if len(sentences) < 2:
+            raise ParameterError(f"{len(sentences)} sentences: must be >= 2")
+        self._link, self._metric, self._sentences = link, metric, list(sentences)
+        self._interference, self._streams = interference, streams
+        self._sent: tuple[int, list[np.ndarray]] = (0, [])
+
+    def point(self, k: int, sinr_db: float) -> Point:
+        """All sentences once."""
+        if self._sent[0] != k:
+            self._sent = (k, self._link.send(self._sentences, k))
+        name = f"accuracy/{self._interference}/k{k}/{sinr_db:g}"
+        received = over_the_air(self._sent[1], sinr_db, self._interference, self._streams, name)
+        decoded = self._link.receive(received, k, sinr_db)
+        scores = self._metric.sim(self._sentences, decoded)
+        exact = float(np.mean([a == b for a, b in zip(self._sentences, decoded)]))
+        return Point(k, sinr_db, stats.mean_interval(scores), float(scores.std(ddof=1)), exact)
 
 
 def over_the_air(
@@ -139,15 +127,3 @@ def descents(found: Sequence[Point]) -> list[str]:
             places = (f"k {k} at {x:g} dB: {p.mean:.3f}" for (k, x), p in ((low, before), (high, after)))
             lines.append(", ".join(places))
     return lines
-
-
-def write_csv(found: Sequence[Point], path: Path) -> None:
-    """The table as CSV; `green_curves.read_table` reads it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("k", "sinr_db", "mean", "std", "n", "low", "high", "exact"))
-        for p in found:
-            s = p.similarity
-            numbers = (s.mean, p.std, s.n, s.low, s.high, p.exact)
-            writer.writerow((p.k, f"{p.sinr_db:g}", *(f"{v:.6g}" for v in numbers)))

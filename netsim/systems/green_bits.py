@@ -17,10 +17,13 @@ from netsim.semantics.similarity import load_metric
 from netsim.semantics.text_codec import load_text_codec
 from netsim.streams import Streams
 from netsim.systems.green import Green
+from netsim.systems.green_curves import Accuracy, TableAccuracy
+from netsim.systems.green_table_file import check_codec
 from netsim.systems.green_words import RateMatched
 from netsim.systems.scqos_bank_file import load_bank
 from phy.bursts import Bursts, Received
 from phy.cells import transmit_cells, transmit_cells_waveform
+from phy.parameters import ParameterError
 from phy.philox import random_bytes
 from phy.scrambling import scramble
 from phy.table import transmit_table
@@ -61,6 +64,22 @@ class Sentences:
             f"text codec {self.codec.name} ({self.codec.sha256[:12]}), {self.num_items} sentences "
             f"({bank.about.get('corpus', 'made-up')}), similarity {self.metric.name} ({self.metric.version})"
         )
+
+    def must_fit(self, accuracy: Accuracy) -> None:
+        """Is a measured f_s one of this codec and this metric?
+
+        Raises:
+            ParameterError: it is one of others, whose floor and ceiling mean nothing here.
+        """
+        if not isinstance(accuracy, TableAccuracy):
+            return
+        check_codec(accuracy, self.codec.sha256, "codec.accuracy_file")
+        judged_by = accuracy.about.get("metric", self.metric.name)
+        if judged_by != self.metric.name:
+            raise ParameterError(
+                f"codec.accuracy_file: measured by {judged_by}, must be by text.metric={self.metric.name} "
+                "(or set codec.accuracy=published)"
+            )
 
     def burst(self, item: int) -> list[str]:
         """The sentences of a burst, the given one first."""

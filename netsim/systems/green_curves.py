@@ -7,15 +7,13 @@ measure.
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from netsim.systems.green_parameters import MAX_SYMBOLS_PER_WORD, TextCodec
-from phy.parameters import ParameterError
 
 LOW_DB, HIGH_DB = -10.0, 20.0
 _LOW, _HIGH = 10.0 ** (LOW_DB / 10.0), 10.0 ** (HIGH_DB / 10.0)
@@ -85,7 +83,8 @@ class TableAccuracy:
 
     Attributes:
         k: int64[K], ascending; sinr_db: float64[S], ascending; mean: float64[K, S]. Beyond the table the
-        nearest value holds; between two measured k the value is interpolated.
+        nearest value holds; between two measured k the value is interpolated. about: what was measured
+        (green_table_file), empty where the file does not say.
     """
 
     k: np.ndarray
@@ -93,6 +92,7 @@ class TableAccuracy:
     mean: np.ndarray
     floor: float
     ceiling: float
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def at_db(self, k: np.ndarray, sinr_db: np.ndarray) -> np.ndarray:
         row, up = _bracket(self.k, np.asarray(k, float))
@@ -108,30 +108,11 @@ def _bracket(grid: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return i, np.clip((x - grid[i]) / (grid[i + 1] - grid[i]), 0.0, 1.0)
 
 
-def read_table(path: Path) -> TableAccuracy:
-    """A measured table from CSV with columns k, sinr_db and mean (netsim.systems.green_accuracy writes it).
-
-    Raises:
-        ParameterError: no such file, no such columns, fewer than two values of k or SINR, holes.
-    """
-    if not path.is_file():
-        raise ParameterError(f"TextCodec.accuracy_file = {str(path)!r}: must be a file")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        found = {(int(r["k"]), float(r["sinr_db"])): float(r["mean"]) for r in rows}
-    except (KeyError, TypeError, ValueError):
-        raise ParameterError(f"{path}: must be CSV with numeric columns k, sinr_db, mean") from None
-    k, sinr_db = sorted({a for a, _ in found}), sorted({b for _, b in found})
-    if len(k) < 2 or len(sinr_db) < 2 or len(found) != len(k) * len(sinr_db):
-        raise ParameterError(f"{path}: must be a full grid of at least 2 x 2 points (k, sinr_db)")
-    mean = np.array([[found[a, b] for b in sinr_db] for a in k])
-    return TableAccuracy(np.array(k), np.array(sinr_db), mean, float(mean.min()), float(mean.max()))
-
-
 def accuracy_of(codec: TextCodec) -> Accuracy:
     """The accuracy function that the parameters choose."""
     if codec.accuracy == "measured":
-        return read_table(Path(codec.accuracy_file))
-    published = codec.accuracy == "published"
-    return LogisticAccuracy(np.array(_PUBLISHED) if published else toy_coefficients())
+        from netsim.systems.green_table_file import table_named
+
+        return table_named(codec.accuracy_file)
+    toy = codec.accuracy == "toy"
+    return LogisticAccuracy(toy_coefficients() if toy else np.array(_PUBLISHED))

@@ -6,6 +6,7 @@ the last two are (user, station). Powers in W, rates in ksut/s, SINR linear unle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -160,11 +161,20 @@ class Model:
         return Outcome(own, other, sinr, accuracy, rate, qoe, ee)
 
     def judged(
-        self, by_formula: Outcome, power_w: np.ndarray, k: np.ndarray, accuracy: np.ndarray
+        self,
+        by_formula: Outcome,
+        power_w: np.ndarray,
+        k: np.ndarray,
+        accuracy: np.ndarray,
+        served: np.ndarray | None = None,
     ) -> Outcome:
-        """The outcome with a measured accuracy float64[..., M] in place of f_s."""
+        """The outcome with a measured accuracy float64[..., M] in place of f_s; users that are not `served`
+        (bool[..., M]) have got nothing.
+        """
         rate = self._rate(k, accuracy)
         qoe = qoe_of(self.required, rate, accuracy)
+        if served is not None:
+            rate, qoe = np.where(served, rate, 0.0), np.where(served, qoe, 0.0)
         ee = energy_efficiency(self.system.power, qoe, power_w)
         return replace(by_formula, accuracy=accuracy, rate_ksuts=rate, qoe=qoe, ee=ee)
 
@@ -236,28 +246,40 @@ class Observer:
     """Keeps what an observation needs of the slots before: the slotted form of the users' measurements.
 
     Before the first slot nobody has transmitted and nothing has been delivered.
+
+    Attributes:
+        newest: the measurement that the newest observation rests on.
     """
 
     def __init__(self, system: System) -> None:
         self.system = system
         silence = np.zeros(system.layout.num_cells)
         self._gain: np.ndarray | None = None
-        self._before = Measurement(silence, silence + system.power.noise_w)
+        self._before = self.newest = Measurement(silence, silence + system.power.noise_w)
 
-    def take(self, power_w: np.ndarray, gain: np.ndarray, qoe: np.ndarray, k: np.ndarray) -> np.ndarray:
+    def take(
+        self,
+        power_w: np.ndarray,
+        gain: np.ndarray,
+        qoe: np.ndarray,
+        k: np.ndarray,
+        users: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Observation at the start of a slot, float32[M, 7 or 8].
 
         Args:
-            power_w, qoe, k: of the slot before; gain: of the slot that begins.
+            power_w, qoe, k: of the slot before; gain: of the slot that begins. users: whose slot begins
+                (None: all); for the others nothing has been measured.
         """
         old = gain if self._gain is None else self._gain
         seen = gain if self.system.decision.timing == "pre" else old
         now = measure(self.system.power, power_w, seen)
         observation = observation_of(self.system, power_w, now, self._before, qoe, k)
-        self._gain, self._before = gain, now
+        self._gain, self.newest = gain, now
+        if users is None or len(users) == len(power_w):
+            self._before = now
+        else:
+            before = Measurement(self._before.own_w.copy(), self._before.other_w.copy())
+            before.own_w[users], before.other_w[users] = now.own_w[users], now.other_w[users]
+            self._before = before
         return observation
-
-    @property
-    def newest(self) -> Measurement:
-        """The newest measurement that an observation rests on."""
-        return self._before

@@ -19,8 +19,16 @@ from netsim.recorder import Recorder
 from netsim.streams import Streams
 from netsim.system import Node, Outcome, Transmission
 from netsim.systems.green import RULES, Green
+from netsim.systems.green_apart import OwnSlots
 from netsim.systems.green_curves import accuracy_of
-from netsim.systems.green_model import Model, Observer, RequirementDraw, energy_efficiency, num_inputs
+from netsim.systems.green_model import (
+    Model,
+    Observer,
+    RequirementDraw,
+    energy_efficiency,
+    num_inputs,
+    reward_of,
+)
 from netsim.systems.green_model import Outcome as Delivered
 from netsim.systems.green_world import GreenWorld
 from netsim.trace_schema import INDEX, REAL, Column, Table, extended
@@ -90,26 +98,33 @@ class GreenSystem:
         formulas = "formulas: semantic accuracy f_s(k, SINR) (M3), no sentences"
         self.sources = [formulas if sentences is None else sentences.source]
         self._parameters = scenario.parameters
-        self._scale = scenario.decision.reward_scale
-        self._world = GreenWorld(scenario.layout, streams)
+        if sentences is not None:
+            sentences.must_fit(accuracy_of(self._parameters.codec))
+        self._world = GreenWorld(scenario.layout, streams, scenario.clocks.channel_steps)
         self._requirements = RequirementDraw(scenario.qoe, self.num_ues, streams)
 
-    def combine(self, reports: Sequence[tuple[float, ...]]) -> float:
-        """The common reward that the controller forms from (QoE, power) of every cell: (M7), or without the
-        energy term (specification 5.3).
+    def combine(self, reports: Sequence[tuple[float, ...]]) -> list[float]:
+        """Every station's reward that the controller forms from (QoE, power) of every cell, of the slot and
+        of the one before: (M7) or without the energy term the same for all, or each its own (specification
+        5.3).
         """
-        qoe, power_w = np.array(reports).T
+        qoe, power_w, qoe_before, power_before_w = np.array(reports).T
         payoff = self.model.payoff(qoe, power_w)
-        return float(self._scale * payoff[0])
+        before = self.model.payoff(qoe_before, power_before_w)
+        rewards: list[float] = reward_of(self._parameters.decision, payoff, before).tolist()
+        return rewards
 
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         drop = self._world.new_drop()
-        required = self._requirements.draw(accuracy_of(self.scenario.codec))
+        required = self._requirements.draw(accuracy_of(self._parameters.codec))
         self.model = Model(self._parameters, required)
         self._observer = Observer(self._parameters)
         self._power_w, self._qoe = np.zeros(self.num_ues), np.zeros(self.num_ues)
-        self._k = np.ones(self.num_ues, np.int64)
+        self._level, self._k = np.zeros(self.num_ues, np.int64), np.ones(self.num_ues, np.int64)
+        self._before = np.zeros((2, self.num_ues))  # QoE and power that were reported last
         self._outcome: Delivered | None = None
+        self._measured_db = np.full(self.num_ues, np.nan)
+        self._own = OwnSlots(self.num_ues) if self.scenario.station_clocks is not None else None
         return {
             "task": np.zeros(self.num_ues, np.int64),
             "distance_m": np.diag(drop.distance_m),
@@ -124,22 +139,51 @@ class GreenSystem:
         self._world.fade()
 
     def observe(self, slot: int, episode: int, buffers: Sequence[Buffer]) -> list[StationObservation]:
-        vectors = self._observer.take(self._power_w, self._world.gain, self._qoe, self._k)
+        return self.observe_nodes(range(self.num_ues), slot, episode)
+
+    def observe_nodes(self, nodes: Sequence[int], slot: int, episode: int) -> list[StationObservation]:
+        """What these stations see now; for the others it is as if nothing had been measured."""
+        if not nodes:
+            return []
+        vectors = self._observer.take(self._power_w, self._world.gain, self._qoe, self._k, nodes)
         now = self._observer.newest
         sinr = now.own_w / now.other_w
-        return [StationObservation(slot, episode, m, vectors[m], float(sinr[m])) for m in range(self.num_ues)]
+        return [StationObservation(slot, episode, m, vectors[m], float(sinr[m])) for m in nodes]
 
     def grants(self, actions: Sequence[StationAction | None]) -> Grants:
         """Power and k of every station; one without an action is silent."""
+        return self.grants_of(range(self.num_ues), actions)
+
+    def grants_of(self, nodes: Sequence[int], actions: Sequence[StationAction | None]) -> Grants:
+        """New power and k of these stations; the others go on with theirs."""
         chosen = [StationAction(0, 1) if action is None else action for action in actions]
-        self._level = np.array([action.level for action in chosen])
-        self._k = np.array([action.k for action in chosen])
+        self._level, self._k = self._level.copy(), self._k.copy()
+        self._level[nodes] = [action.level for action in chosen]
+        self._k[nodes] = [action.k for action in chosen]
         self._power_w = self.model.levels_w[self._level]
+        if self._own is not None:
+            self._own.begin(nodes)
         return Grants(
             compression=1.0 - self._k / self.scenario.codec.num_levels,
             bandwidth_hz=np.full(self.num_ues, self.scenario.codec.symbol_rate_hz),
             power_w=self._power_w,
         )
+
+    def pass_time(self, duration_ns: int) -> None:
+        """Powers and channel have been as they are for so long (clocks that disagree)."""
+        assert self._own is not None
+        if duration_ns:
+            self._own.add(duration_ns, self._now().accuracy)
+
+    def end_slots(self, nodes: Sequence[int]) -> None:
+        """The own slots of these stations are over (clocks that disagree)."""
+        assert self._own is not None
+        if nodes:
+            self._own.end(nodes, self._level, self._k, self._power_w, self._now(), self.model)
+            self._qoe = self._own.qoe
+
+    def _now(self) -> Delivered:
+        return self.model.outcome(self._power_w, self._k, self._world.gain)
 
     def encode(
         self, slot: int, grants: Grants, buffers: Sequence[Buffer], budget_ns: int
@@ -160,7 +204,7 @@ class GreenSystem:
 
     def transmit(self, slot: int, grants: Grants, blocks: list[Block]) -> Received | None:
         """By formula (M2)-(M5); with bits, what the users make of the symbols that reach them."""
-        self._outcome = self.model.outcome(self._power_w, self._k, self._world.gain)
+        self._outcome = self._now()
         self._measured_db = np.full(self.num_ues, np.nan)
         if self._sentences is None or self._link is None:
             return None
@@ -183,7 +227,10 @@ class GreenSystem:
         self, slot: int, grants: Grants, sent: list[Transmission], received: Received | None
     ) -> Outcome:
         """(M3)-(M7); violations: requirements P(9d), P(9e) that a user does not get."""
-        o, required = self._outcome, self.model.required
+        power_w, required = self._power_w, self.model.required
+        if self._own is not None:
+            power_w, self._outcome = self._own.power_w, self._own.judged(self._now(), self.model)
+        o = self._outcome
         assert o is not None
         for transmission in sent:
             packet = transmission.packet
@@ -191,9 +238,13 @@ class GreenSystem:
             packet.score = float(o.accuracy[packet.ue])
         self._qoe = o.qoe
         unmet = (o.accuracy < required.accuracy) | (o.rate_ksuts < required.rate_ksuts)
-        ee = float(energy_efficiency(self.scenario.power, o.qoe, self._power_w))
-        reports = tuple(zip(o.qoe.tolist(), self._power_w.tolist()))
-        return Outcome(ee, self.combine(reports), int(unmet.sum()), reports)
+        ee = float(energy_efficiency(self.scenario.power, o.qoe, power_w))
+        reports = tuple(zip(o.qoe.tolist(), power_w.tolist(), *self._before.tolist()))
+        self._before = np.stack([o.qoe, power_w])
+        rewards = self.combine(reports)
+        common = self._parameters.decision.reward != "local"
+        reward = rewards[0] if common else float(np.mean(rewards))
+        return Outcome(ee, reward, int(unmet.sum()), reports)
 
     def reception(self, grants: Grants) -> tuple[np.ndarray, np.ndarray]:
         assert self._outcome is not None
@@ -213,12 +264,13 @@ class GreenSystem:
 
     def record(self, slot: int, trace: Recorder) -> None:
         assert self._outcome is not None
+        level, k = (self._level, self._k) if self._own is None else (self._own.level, self._own.k)
         trace.extend(
             "stations",
             slot=slot,
             cell=self.cell_of_ue,
-            power_level=self._level,
-            symbols_per_word=self._k,
+            power_level=level,
+            symbols_per_word=k,
             accuracy=self._outcome.accuracy,
             sinr_measured_db=self._measured_db,
             rate_ksuts=self._outcome.rate_ksuts,

@@ -23,8 +23,10 @@ import numpy as np
 
 from netsim.semantics.sbq import MAX_BITS, Sbq
 from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL, mapping_of
+from netsim.semantics.similarity import Memory
 from phy import theory
 
+_REMEMBERED = 50_000  # decoded sentences, 0.5 kB each
 _ROTATION = 2  # bits: exchanges the strong and the weak places of a 16-QAM symbol
 
 
@@ -66,9 +68,14 @@ def rate_match(num_bits: int, budget: int) -> np.ndarray:
 
 def log_likelihoods(num_bits: int, sinr_db: float) -> np.ndarray:
     """log((1 - p) / p) of hard decisions by place on the air, float64[num_bits]; p for Gaussian noise."""
+    return np.resize(_of_symbol(sinr_db), num_bits)
+
+
+@lru_cache(maxsize=64)
+def _of_symbol(sinr_db: float) -> np.ndarray:
     p = theory.ber_awgn(BITS_PER_SYMBOL, 10.0 ** (sinr_db / 10.0), per_bit=True)
     p = np.clip(p, 1e-12, 0.5)
-    return np.resize(np.log((1.0 - p) / p), num_bits)
+    return np.log((1.0 - p) / p)
 
 
 class RateMatched:
@@ -76,6 +83,7 @@ class RateMatched:
 
     def __init__(self, codec: SentenceCodec, num_features: int) -> None:
         self.codec, self.num_features = codec, num_features
+        self._decoded = Memory(_REMEMBERED)
 
     def send(self, sentences: Sequence[str], k: int) -> list[np.ndarray]:
         features = self.codec.encode(sentences)
@@ -97,15 +105,16 @@ class RateMatched:
         for row, received in enumerate(bits):
             of_row[row] = bits_a_feature(self.num_features, len(received))
             features[row] = self._features(received, int(of_row[row]), sinr_db)
-        sentences = [""] * len(bits)
-        for n in np.unique(of_row).tolist():
-            chosen = np.flatnonzero(of_row == n)
-            # what arrives without error is the same at every SINR: decode equal features once
-            distinct, inverse = np.unique(features[chosen], axis=0, return_inverse=True)
-            decoded = self.codec.decode(distinct, n)
-            for row, which in zip(chosen.tolist(), inverse.ravel().tolist()):
-                sentences[row] = decoded[which]
-        return sentences
+        keys = [(int(n), row.tobytes()) for n, row in zip(of_row, features)]
+        # what arrives without error is the same at every SINR and in every slot: decode it once
+        known = {key: self._decoded[key] for key in keys if key in self._decoded}
+        new = {key: row for row, key in enumerate(keys) if key not in known}
+        for n in sorted({n for n, _ in new}):
+            mine = [key for key in new if key[0] == n]
+            known |= zip(mine, self.codec.decode(features[[new[key] for key in mine]], n))
+        for key in new:
+            self._decoded[key] = known[key]
+        return [known[key] for key in keys]
 
     def _features(self, received: np.ndarray, n: int, sinr_db: float) -> np.ndarray:
         mapping, quantizer = mapping_of(self.num_features, n), self.codec.quantizer(n)

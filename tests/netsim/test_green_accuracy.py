@@ -7,8 +7,8 @@ import pytest
 
 from netsim.semantics.sbq import Sbq
 from netsim.streams import Streams
-from netsim.systems.green_accuracy import descents, fit, measure, over_the_air, write_csv
-from netsim.systems.green_curves import read_table
+from netsim.systems.green_accuracy import Measurement, descents, fit, over_the_air
+from netsim.systems.green_table_file import Part, check_codec, read_table, table_named, write_table
 from netsim.systems.green_words import RateMatched, bits_a_feature, log_likelihoods, rate_match
 from phy import theory
 from phy.parameters import ParameterError
@@ -53,6 +53,12 @@ def corpus(count, num_words=8, seed=1):
 
 
 LINK = RateMatched(Toy(), FEATURES)
+
+
+def measure(ks, sinrs, interference="awgn", sentences=None):
+    """Points of the toy codec."""
+    here = Measurement(LINK, Words(), sentences or corpus(200), interference, Streams(1))
+    return [here.point(k, sinr_db) for k in ks for sinr_db in sinrs]
 
 
 @pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (10, 3), (20, 3)])
@@ -109,8 +115,7 @@ def test_over_the_air_has_the_error_rate_of_the_formula():
 
 @pytest.fixture(scope="module")
 def table():
-    ks, sinrs = (2, 4, 8, 20), tuple(range(-10, 21, 3))
-    return measure(LINK, Words(), corpus(200), ks, sinrs, "awgn", Streams(1), lambda done, total: None)
+    return measure((2, 4, 8, 20), tuple(range(-10, 21, 3)))
 
 
 def test_measured_table(table, tmp_path):
@@ -123,7 +128,7 @@ def test_measured_table(table, tmp_path):
     p = float(theory.ber_awgn(4, 10**1.4))
     assert at[2, 14].low - 0.01 < (1 - p) ** 8 < at[2, 14].high + 0.01
     path = tmp_path / "table.csv"
-    write_csv(table, path)
+    write_table(table, path)
     f_s = read_table(path)
     np.testing.assert_allclose(f_s.at_db(np.array([8]), np.array([5.0])), at[8, 5].mean, atol=1e-6)
     assert f_s.floor < 0.1 and f_s.ceiling == 1.0
@@ -135,8 +140,7 @@ def test_measured_table(table, tmp_path):
 
 def test_interference_of_another_law_is_seen(table):
     """One real interferer at 14 dB is error-free where Gaussian noise of the same power is not."""
-    ks, sinrs = (2,), (14.0,)
-    real = measure(LINK, Words(), corpus(200), ks, sinrs, "qam1", Streams(1), lambda done, total: None)
+    real = measure((2,), (14.0,), "qam1")
     gaussian = next(p for p in table if (p.k, p.sinr_db) == (2, 14))
     assert real[0].similarity.mean == 1.0 > gaussian.similarity.high
 
@@ -151,4 +155,46 @@ def test_a_falling_table_is_reported(table):
 def test_mistakes_are_one_line():
     for sentences, interference in ((corpus(5), "gauss"), (corpus(1), "awgn")):
         with pytest.raises(ParameterError, match="must be"):
-            measure(LINK, Words(), sentences, (2,), (0.0,), interference, Streams(1), lambda a, b: None)
+            measure((2,), (0.0,), interference, sentences)
+
+
+def test_a_measurement_goes_on_where_it_was_killed(table, tmp_path):
+    """Points of the same measurement are taken over, those of another codec are not; a point does not depend
+    on which were measured before it.
+    """
+    path, about = tmp_path / "table.csv", {"codec_sha256": "a", "sentences": 200}
+    wanted = [(p.k, p.sinr_db) for p in table]
+    first = Part(path, about)
+    for p in table[:5]:
+        first.add(p)
+    assert not path.exists()
+    assert Part(path, {**about, "codec_sha256": "b"}).found == {}
+    again = Part(path, about)
+    assert list(again.found) == wanted[:5]
+    for k, sinr_db in wanted[5:]:
+        again.add(measure((k,), (sinr_db,))[0])
+    again.complete(wanted)
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+    whole = tmp_path / "whole.csv"
+    write_table(table, whole, about)
+    assert path.read_text() == whole.read_text()
+
+
+def test_a_table_of_another_codec_is_noticed(table, tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(table, path, {"codec_sha256": "a" * 64})
+    f_s = read_table(path)
+    check_codec(f_s, "a" * 64, "table")
+    with pytest.raises(ParameterError, match="measured with codec aaaaaaaaaaaa, must be measured again"):
+        check_codec(f_s, "b" * 64, "table")
+
+
+@pytest.mark.parametrize("name", ["english", "grammar"])
+def test_tables_that_ship_are_of_the_codecs_that_ship(name):
+    """Also: full grid, floor and ceiling apart, every point within 0.06 of (M3)."""
+    f_s = table_named(name)
+    assert f_s.about["metric"] == "minilm" and f_s.about["interference"] == "awgn"
+    assert f_s.k[0] == 1 and f_s.k[-1] == 20 and (f_s.sinr_db[0], f_s.sinr_db[-1]) == (-10, 20)
+    assert 0.1 < f_s.floor < 0.3 < f_s.ceiling - 0.2
+    spread = np.abs(np.diff(f_s.mean, axis=1).clip(max=0.0)).max()
+    assert spread < 0.06  # falls by noise at most

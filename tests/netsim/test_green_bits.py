@@ -7,8 +7,14 @@ import pytest
 
 from netsim import checks, params, simulate
 from netsim.systems.green import Green
+from phy.parameters import ParameterError
 
-TEXT = {"text.sentences": "grammar", "text.metric": "token_f1", "text.burst_sentences": 3}
+TEXT = {
+    "text.sentences": "grammar",
+    "text.metric": "token_f1",
+    "text.burst_sentences": 3,
+    "codec.accuracy": "published",
+}
 
 
 def run(phy: str, **values):
@@ -71,3 +77,16 @@ def test_a_silent_station_sends_nothing_and_is_worth_nothing():
     assert (trace["receptions"]["num_bits"] == 0).all()
     assert (trace["stations"]["accuracy"] == 0.0).all()
     np.testing.assert_allclose(trace["slots"]["objective"], 0.5, atol=1e-9)  # rate credit alone (4.8.4)
+
+
+def test_with_bits_the_requirements_are_on_the_scale_of_the_codec():
+    """10.4: at the levels with bits f_s is the measured table of the codec whose sentences are sent; one of
+    another metric is refused.
+    """
+    scenario = params.override(Green(), {"phy": "bit", "text.sentences": "grammar"})
+    assert isinstance(scenario, Green)
+    codec = scenario.parameters.codec
+    assert (codec.accuracy, codec.accuracy_file) == ("measured", "grammar")
+    assert Green().parameters.codec.accuracy == "auto"  # published at level paper
+    with pytest.raises(ParameterError, match=r"measured by minilm, must be by text\.metric=token_f1"):
+        run("bit", **{"codec.accuracy": "auto"})

@@ -14,7 +14,6 @@ from netsim.systems.green_curves import (
     TableAccuracy,
     accuracy_of,
     clipped_db,
-    read_table,
 )
 from netsim.systems.green_model import (
     Observer,
@@ -26,6 +25,7 @@ from netsim.systems.green_model import (
     semantic_rate,
 )
 from netsim.systems.green_parameters import PRESETS, Decision, Layout, TextCodec
+from netsim.systems.green_table_file import read_table
 from netsim.systems.green_world import GreenWorld, path_loss_db, station_sites
 from phy.parameters import ParameterError
 
@@ -165,11 +165,11 @@ def test_measured_table(tmp_path):
     np.testing.assert_allclose(table.at_db(k[:, None], fine), f_s.at_db(k[:, None], fine), atol=0.011)
     np.testing.assert_allclose(table.at_db(k[:, None], x), f_s.at_db(k[:, None], x), atol=1e-12)
     path.write_text("\n".join(rows[:-1]))
-    for name, text in ((path, "full grid"), (tmp_path / "absent.csv", "must be a file")):
+    for name, text in ((path, "full grid"), (tmp_path / "absent.csv", "no such file")):
         with pytest.raises(ParameterError, match=text):
             read_table(name)
     with pytest.raises(ParameterError, match="accuracy_file"):
-        TextCodec(accuracy="measured")
+        TextCodec(accuracy="measured", accuracy_file="")
 
 
 def test_requirements_follow_the_scale_of_the_similarity():

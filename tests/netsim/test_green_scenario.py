@@ -71,6 +71,21 @@ def test_without_delays_learners_equal_the_slotted_loop(name, cells):
         np.testing.assert_array_equal(values, trained.array(column), err_msg=column)
 
 
+@pytest.mark.parametrize("reward", ["local", "qoe", "difference"])
+def test_every_kind_of_reward_reaches_the_learners(reward):
+    """5.3: the reward that the controller sends is the one that the slotted loop pays, whatever its kind."""
+    kind = {"decision.reward_difference": True} if reward == "difference" else {"decision.reward": reward}
+    scenario, run = green("dqn", **kind, **{"decision.reward_scale": 3.0}), 1
+    trained, _ = slotted_green.train(
+        "dqn", scenario.parameters, Streams(scenario.seed, run), 200, evaluate=1, **{"learning.warm_up": 20}
+    )
+    found = of_trace(scenario, run)
+    for column in ("level", "k", "ee"):
+        np.testing.assert_array_equal(found[column], trained.array(column), err_msg=column)
+    if reward != "local":
+        np.testing.assert_array_equal(found["reward"], trained.array("reward"))
+
+
 def test_after_learning_nothing_is_random():
     """Frozen stations act by their networks: two runs of the same world that differ only in what comes after
     the freeze cannot differ before it, and the frozen part does not explore.
