@@ -15,7 +15,7 @@ from netsim.scenario import Scenario
 from netsim.streams import Streams
 from netsim.system import System
 from netsim.systems.scqos_mdp import Interface
-from netsim.systems.scqos_model import Utility
+from netsim.systems.scqos_model import LATENCY_MODELS, Utility
 from netsim.systems.scqos_radio import Downlink
 from netsim.traffic import Traffic
 from phy.ofdm import Ofdm
@@ -32,6 +32,7 @@ from phy.parameters import (
 
 POLICIES = ("mapping", "mapping_valid", "oracle_snr", "oracle_aware", "local_probe", "rate_only", "random",
             "equal")  # fmt: skip
+LEARNERS = ("hybrid", "sac", "ddpg", "td3", "d3qn")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class Csi(Checked):
         0.0, meaning="error of the known channel: sqrt(1 - e^2) h + e w", source="scqos 11.1",
         rule=probability,
     )  # fmt: skip
+    age_slots: int = parameter(
+        0,
+        meaning="the channel that the station knows was sounded this many slots ago (sentences are of now)",
+        unit="slots",
+        source="docs/fidelity.md",
+        rule=between(0, 100),
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,13 @@ class Semantics(Checked):
 class Agent(Checked):
     """Who controls bits, subchannels, band and power."""
 
-    name: str = parameter("mapping", meaning="policy", source="scqos 6.3", rule=one_of(*POLICIES))
+    name: str = parameter("mapping", meaning="policy", source="scqos 6.3", rule=one_of(*POLICIES, *LEARNERS))
+    plan: str = parameter(
+        "world",
+        meaning="latency formula that planners believe in: utility.latency (world), shannon, qam, ofdm",
+        source="docs/fidelity.md",
+        rule=one_of("world", *LATENCY_MODELS),
+    )
     bits: int = parameter(
         1, meaning="bits a feature of the policy equal", source="scqos 6.3", rule=between(1, 3)
     )
@@ -104,6 +118,11 @@ class Agent(Checked):
         unit="dB",
         source="SC-QoS Fig. 10",
         rule=positive,
+    )
+    weights: str = parameter(
+        "",
+        meaning="file of a learning agent's weights; empty: those that ship for the bank",
+        source="docs/agents.md",
     )
 
 

@@ -52,6 +52,11 @@ class Utility(Checked):
         source="scqos E-10",
         rule=one_of(*LATENCY_MODELS),
     )
+    counts_waiting: bool = parameter(
+        False,
+        meaning="latency counts from the slot's start, with the wait for a late grant",
+        source="docs/fidelity.md",
+    )
     reward: str = parameter(
         "psi",
         meaning="reward: psi itself, the paper's with bonus, or with penalties only",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from netsim.agents.policy import DeferredPolicy, Policy, Transition
 from netsim.streams import Streams
-from netsim.systems.scqos import Scqos
+from netsim.systems.scqos import LEARNERS, Scqos
 from netsim.systems.scqos_bank import Bank, moments, record
 from netsim.systems.scqos_beliefs import (
     aware_belief,
@@ -19,6 +20,7 @@ from netsim.systems.scqos_beliefs import (
 )
 from netsim.systems.scqos_mdp import ActionSpace
 from netsim.systems.scqos_meaning import ChainMeaning, TabledMeaning
+from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_oracles import Plan, Planner, equal_plan, random_plan
 from netsim.systems.scqos_radio import assigned_channel
 from netsim.systems.scqos_system import Action, Meaning, Observation, ScqosSystem, action_space
@@ -113,6 +115,12 @@ class RateOnlyPolicy:
         """Analytic."""
 
 
+def believed_utility(scenario: Scqos) -> Utility:
+    """The utility as a planner sees it: with the latency formula that `agent.plan` names."""
+    plan = scenario.agent.plan
+    return scenario.utility if plan == "world" else replace(scenario.utility, latency=plan)
+
+
 def make_policy(scenario: Scqos, bank: Bank, streams: Streams) -> Policy:
     """The policy named by `agent.name`."""
     space = action_space(scenario)
@@ -121,8 +129,12 @@ def make_policy(scenario: Scqos, bank: Bank, streams: Streams) -> Policy:
             return RandomPolicy(space, streams)
         case "equal":
             return EqualPolicy(space, scenario.agent.bits)
+        case name if name in LEARNERS:
+            from netsim.systems.scqos_learning import trained
+
+            return trained(scenario)
         case name:
-            planner = Planner(scenario.downlink, scenario.utility, scenario.ofdm, space)
+            planner = Planner(scenario.downlink, believed_utility(scenario), scenario.ofdm, space)
             if name == "rate_only":
                 return RateOnlyPolicy(planner, streams)
             return PlannerPolicy(planner, belief_of(scenario, bank))

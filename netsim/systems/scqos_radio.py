@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netsim.link_errors import PATTERNS
 from phy.beamforming import effective_gain, mrt
 from phy.channel import array_response, complex_normal, rician_mix
 from phy.parameters import (
@@ -20,6 +21,7 @@ from phy.parameters import (
     at_least_one,
     finite,
     non_negative,
+    one_of,
     parameter,
     positive,
 )
@@ -68,6 +70,13 @@ class Downlink(Checked):
         False, meaning="noise power in proportion to a user's bandwidth, noise_dbm at an equal share",
         source="SC-QoS (15) has it fixed",
     )  # fmt: skip
+    error_places: str = parameter(
+        "channel",
+        meaning="wrong bits stay where they fell (channel), or as many are put elsewhere in their sentence: "
+        "independent, bursts",
+        source="docs/fidelity.md",
+        rule=one_of(*PATTERNS),
+    )
     bandwidth_hz: float = parameter(
         90e3, meaning="total bandwidth (B)", unit="Hz", source="SC-QoS Table I", rule=positive
     )
