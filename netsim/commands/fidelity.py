@@ -51,12 +51,14 @@ def main(request: Request) -> int:
     wanted = [point for game in games for point in game.wanted(data.worlds)]
     if places is not None:
         wanted += replicated(list(error_study.points(design.scenario, places, level).values()), data.worlds)
-    if wanted:
-        rest = _execute(store, wanted, work, design.study.kpi, "where it comes from")
-        outcome.failures += rest.failures
+    rest = _execute(store, wanted, work, design.study.kpi, "where it comes from") if wanted else Outcome()
+    outcome.failures += rest.failures
     attributions = [play(game, rest, data.worlds) for game in games]
     failures = [str(failure) for failure in outcome.failures]
-    report = fidelity_report.analyse(data, attributions, failures, request.command, _sources(outcome))
+    versions = sorted({path.parent.name for runs in (outcome, rest) for path in runs.files.values()})
+    report = fidelity_report.analyse(
+        data, attributions, failures, request.command, _sources(outcome), versions
+    )
     if places is not None:
         report.errors = error_study.analyse(design.scenario, places, level, rest, data.worlds)
         report.verdicts.append(error_study.verdict(report.errors, places))

@@ -65,14 +65,20 @@ def analyse(
         rows.append(row)
     columns = [["condition", "condition", ""], ["rate", RATE, "n"]]
     columns += [[pattern, pattern, "n"] for pattern in study.patterns]
-    for pattern in others:
-        columns += [[f"{pattern} gap{end}", f"{pattern}: gap{end}", "n"] for end in ("", " low", " high")]
+    columns += [[f"{pattern} text", f"{pattern}: gap [95 %]", "n"] for pattern in others]
+    shown = [row | {f"{p} text": _gap_text(row, p) for p in others} for row in rows]
     note = (
-        f"{study.kpi} at level {level} when every packet has the same number of wrong bits, at the places "
+        f"{study.kpi} ({study.harmed}) at level {level} when every packet has the same number of wrong bits, at the places "
         "where the channel made them and at others; gaps are paired, with 95 % Student intervals over "
         f"{len(worlds)} worlds. Patterns other than the first never change how many bits are wrong."
     )
-    return {"rows": rows, "columns": columns, "note": note, "figure": _figure(rows, study), "kpi": study.kpi}
+    told = {"rows": rows, "shown": shown, "columns": columns, "note": note, "figure": _figure(rows, study)}
+    return told | {"kpi": study.kpi, "harmed": study.harmed}
+
+
+def _gap_text(row: dict[str, Any], pattern: str) -> str:
+    gap, low, high = (row[f"{pattern} gap{end}"] for end in ("", " low", " high"))
+    return f"{gap:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")
 
 
 def _values(variant: Variant, worlds: Sequence[int], outcome: Outcome, kpi: str):
@@ -123,5 +129,5 @@ def verdict(found: dict[str, Any], study: ErrorPlaces) -> Verdict:
             f"{number(row['rate'])}"
         )
     opening = "Bit errors are not just a rate" if sure else "No effect of the places of bit errors was seen"
-    text = f"{opening}: as many errors elsewhere change {found['kpi']} by up to {'; '.join(parts)}."
+    text = f"{opening}: as many errors elsewhere change the {study.harmed} by up to {'; '.join(parts)}."
     return Verdict(BAD if sure else GOOD, text.replace(" -", " −"))

@@ -35,6 +35,7 @@ class Report:
     failures: list[str]
     command: str
     sources: list[str]
+    versions: list[str] = field(default_factory=list)  # of the code that made the runs
     errors: Row | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
@@ -45,13 +46,14 @@ def analyse(
     failures: Sequence[str],
     command: str,
     sources: Sequence[str],
+    versions: Sequence[str],
 ) -> Report:
     """All tables and sentences of a study; the sentences are about the last level, the closest to reality."""
     gaps = fidelity.gaps(data)
     taus, swaps, regrets = fidelity.rankings(data)
     report = Report(
         data, gaps, fidelity.scores(data), taus, swaps, regrets, attributions, list(failures), command,
-        list(sources),
+        list(sources), list(versions),
     )  # fmt: skip
     design = data.design
     report.verdicts = verdicts(
@@ -70,7 +72,7 @@ def provenance(report: Report) -> dict[str, Any]:
         "worlds": len(data.worlds),
         "runs left out": ", ".join(map(str, data.lost)) or "none",
         "slots a run": data.design.scenario.slots,
-        "code version": code_version(),
+        "code of the runs": ", ".join(report.versions) or code_version(),
         "commit": simulate.commit() or "no checkout",
         "software": f"netsim {simulate.software_version()}, Python {platform.python_version()}, "
         + ", ".join(f"{name} {simulate.installed(name)}" for name in ("numpy", "scipy", "numba")),
@@ -94,6 +96,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "swaps": report.swaps,
         "regrets": report.regrets,
         "attributions": [_attribution_json(a) for a in report.attributions],
+        "absent": dict(design.study.absent),
         "errors": report.errors,
         "failures": report.failures,
         "provenance": provenance(report),
@@ -155,7 +158,8 @@ def context(report: Report) -> dict[str, Any]:
         "swap_rows": [{**row, "kind_text": charts.KIND_TEXT[row["kind"]]} for row in report.swaps],
         "transfers": [(charts.transfer(report.scores, levels, policy), policy) for policy in order],
         "attributions": [_attribution_context(a) for a in report.attributions],
-        "errors": _errors_context(report.errors),
+        "absent": design.study.absent if report.attributions else {},
+        "errors": report.errors,
         "detail_rows": gaps,
         "parameters": [dataclasses.asdict(row) for row in params.table(design.scenario)],
         "provenance": [{"name": name, "value": value} for name, value in provenance(report).items()],
@@ -226,5 +230,3 @@ def _meaning(mechanism: Mechanism) -> str:
     return mechanism.meaning + needs
 
 
-def _errors_context(errors: Row | None) -> Row | None:
-    return errors

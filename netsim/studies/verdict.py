@@ -22,8 +22,10 @@ class Verdict:
 
 
 def number(value: float) -> str:
-    """Four significant digits; a dash for NaN."""
-    return "–" if not math.isfinite(value) else f"{value:.4g}"
+    """Four significant digits; a dash for NaN, 0 for what rounding has left."""
+    if not math.isfinite(value):
+        return "–"
+    return "0" if abs(value) < 1e-12 else f"{value:.4g}"
 
 
 def signed_percent(value: float) -> str:
