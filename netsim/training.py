@@ -24,12 +24,11 @@ import numpy as np
 
 from netsim import params, simulate
 from netsim.agents import files
-from netsim.agents.learner import Learner, Trained
+from netsim.agents.learner import Learner
 from netsim.network import Network
 from netsim.recorder import Recorder
 from netsim.scenario import Scenario
 from netsim.streams import Streams
-from netsim.tables import Columns
 from phy.parameters import Checked, ParameterError
 
 RUNS = 1_000_000  # run numbers of a training worker begin at a multiple of this
@@ -40,7 +39,7 @@ EVALUATION_EPISODES = 200
 AGENT_PRESETS = ("tuned", "paper")  # of every agent; the first is the default
 MAIN_AGENT = "ddpg"  # the one whose decoding an environment takes
 CURVE = ("reward", "packets", "objective", "violations")
-_SYSTEMS = {"toscn": "netsim.systems.toscn_learning"}
+_SYSTEMS = {"toscn": "netsim.systems.toscn_learning", "scqos": "netsim.systems.scqos_learning"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,11 @@ class Plan:
     seed: int
 
     def about(self) -> dict[str, Any]:
-        """The plan as JSON values; equal plans have equal ones."""
+        """The plan as JSON values; equal plans have equal ones. What the scenario only names (a bank of
+        sentences) is there with its digest.
+        """
         return {
+            **system(self.scenario).data(self.scenario),
             "system": self.scenario.name,
             "agent": self.agent,
             "preset": self.preset,
@@ -151,8 +153,14 @@ def finished(plan: Plan, out: Path) -> Result | None:
     if not path.is_file():
         return None
     arrays, about = files.load(path)
-    curve = {name: arrays[f"curve.{name}"] for name in CURVE}
-    return Result(path, about, curve, {name: arrays[f"evaluation.{name}"] for name in CURVE})
+    names = quantities(plan.scenario)
+    curve = {name: arrays[f"curve.{name}"] for name in names}
+    return Result(path, about, curve, {name: arrays[f"evaluation.{name}"] for name in names})
+
+
+def quantities(scenario: Scenario) -> tuple[str, ...]:
+    """What learning curves and evaluations of a system hold."""
+    return CURVE + tuple(system(scenario).quantities(scenario))
 
 
 def train(
@@ -192,13 +200,16 @@ def train(
 def export(path: Path, target: Path) -> None:
     """Writes the weights of a finished training alone, without curve and evaluation: what ships."""
     arrays, about = files.load(path)
-    files.save(target, {name: a for name, a in arrays.items() if name[0].isdigit()}, about)
+    weights = {n: a for n, a in arrays.items() if not n.startswith(("curve.", "evaluation."))}
+    files.save(target, weights, about)
 
 
 def _write(plan: Plan, run: _Training, path: Path, checkpoint: Path) -> Result:
+    own = system(plan.scenario)
     layers = run.algorithm.policy_arrays()
-    episodes = EVALUATION_EPISODES if plan.scenario.phy == "paper" else EVALUATION_EPISODES // 4
-    evaluation = evaluate(plan.scenario, Trained(run.view, layers), EVALUATION_SEED, episodes)
+    judged = own.judging_world(plan.scenario, plan.parameters)
+    episodes = own.judged_episodes(judged, EVALUATION_EPISODES)
+    evaluation = evaluate(judged, own.policy(run.view, layers), EVALUATION_SEED, episodes)
     curve = {name: np.array(values) for name, values in run.curve.items()}
     about = plan.about() | {"software": simulate.software_version()}
     extra = {f"curve.{name}": values for name, values in curve.items()}
@@ -212,27 +223,34 @@ class _Training:
     """The state of a training between two segments."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.scenario = _with(
-            plan.scenario, {"seed": plan.seed, "slots": SEGMENT * plan.scenario.episode_slots + 1}
-        )
-        self.view = system(plan.scenario).view(plan.scenario, plan.decoding)
-        self.algorithm, self.workers = _algorithm(plan, self.view.state_size, self.view.action_size)
-        self.curve: dict[str, list[float]] = {name: [] for name in CURVE}
+        self.plan, self._own = plan, system(plan.scenario)
+        world = self._own.learning_world(plan.scenario, plan.parameters)
+        self.scenario = _with(world, {"seed": plan.seed, "slots": SEGMENT * world.episode_slots + 1})
+        self.view = self._own.view(plan.scenario, plan.decoding)
+        self.algorithm, self.workers = _algorithm(plan, self.view)
+        self.curve: dict[str, list[float]] = {name: [] for name in quantities(plan.scenario)}
 
     @property
     def iterations_done(self) -> int:
         return len(self.curve["reward"])
 
     def run_segment(self, report: Callable[[int, float], None]) -> None:
-        """One run a worker; the workers take turns, an episode each."""
+        """One run a worker; the workers take turns, an episode each. Of a system whose runs can be played
+        side by side, and a plan that wants that, all of them at once.
+        """
         segment = self.iterations_done // SEGMENT
-        runs = [_Run(self.scenario, self.view, w, k, segment) for k, w in enumerate(self.workers)]
+        lanes = lanes_of(self.plan)
+        runs: list[Any]
+        if lanes:
+            numbers = [RUNS * (1 + lane) + segment for lane in range(lanes)]
+            runs = [self._own.lane_run(self.scenario, self.view, self.algorithm, numbers)]
+        else:
+            runs = [_Run(self.scenario, self.view, w, k, segment) for k, w in enumerate(self.workers)]
         for episode in range(SEGMENT):
             for run in runs:
                 run.advance(episode + 1)
         figures = [run.figures() for run in runs]
-        for name in CURVE:
+        for name in self.curve:
             self.curve[name] += np.mean([figure[name] for figure in figures], axis=0).tolist()
         report(self.iterations_done, float(np.mean(self.curve["reward"][-SEGMENT:])))
 
@@ -245,58 +263,31 @@ class _Training:
         with tempfile.TemporaryDirectory() as folder:
             run_processes(self.algorithm, _work, (self.plan, folder))
             parts = [files.load(Path(folder) / f"worker{k}")[0] for k in range(len(self.workers))]
-        self.curve = {name: np.mean([part[name] for part in parts], axis=0).tolist() for name in CURVE}
+        self.curve = {name: np.mean([part[name] for part in parts], axis=0).tolist() for name in self.curve}
         report(self.iterations_done, float(np.mean(self.curve["reward"][-SEGMENT:])))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """A checkpoint: the algorithm's state and the curve so far."""
-        return self.algorithm.arrays() | {f"curve.{name}": np.array(self.curve[name]) for name in CURVE}
+        return self.algorithm.arrays() | {f"curve.{name}": np.array(v) for name, v in self.curve.items()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         self.algorithm.restore(arrays)
-        self.curve = {name: arrays[f"curve.{name}"].tolist() for name in CURVE}
+        self.curve = {name: arrays[f"curve.{name}"].tolist() for name in self.curve}
 
 
-def _algorithm(plan: Plan, state_size: int, action_size: int) -> tuple[Any, list[Any]]:
+def lanes_of(plan: Plan) -> int:
+    """Runs that the plan wants to be played side by side; 0: in the event loop."""
+    pace = getattr(plan.parameters, "pace", None)
+    return int(pace.lanes) if pace is not None else 0
+
+
+def _algorithm(plan: Plan, view: Any) -> tuple[Any, list[Any]]:
     """The algorithm and its workers; an algorithm without workers is its own one."""
     weights_seed = Streams(plan.seed, RUNS).kernel_key("agent/weights") >> 1
-    if plan.agent == "a3c":
-        from netsim.agents.a3c import A3c, A3cParameters
-
-        assert isinstance(plan.parameters, A3cParameters)
-        a3c = A3c(state_size, action_size, plan.parameters, weights_seed)
-        return a3c, a3c.workers
-    from netsim.agents.ddpg import Ddpg, DdpgParameters
-
-    assert isinstance(plan.parameters, DdpgParameters)
-    horizon = plan.iterations * plan.scenario.episode_slots
-    ddpg = Ddpg(state_size, action_size, plan.parameters, horizon, weights_seed)
-    return ddpg, [ddpg]
-
-
-class _Tally:
-    """A recorder of what the learning curve needs; recording all takes a sixth of a training's time."""
-
-    def __init__(self) -> None:
-        self._slots: dict[str, list[float]] = {"reward": [], "objective": [], "num_violations": []}
-        self._delivered: list[int] = []
-
-    def append(self, table: str, **columns: Any) -> None:
-        if table == "slots":
-            for name, values in self._slots.items():
-                values.append(columns[name])
-
-    def extend(self, table: str, **columns: Any) -> None:
-        if table == "buffers":
-            self._delivered.append(sum(columns["delivered"]))
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """One value a slot."""
-        return {
-            **{k: np.array(v, float) for k, v in self._slots.items()},
-            "delivered": np.array(self._delivered),
-        }
+    horizon = plan.iterations * plan.scenario.episode_slots * max(1, lanes_of(plan))
+    algorithm = system(plan.scenario).learner(plan.agent, plan.parameters, view, horizon, weights_seed)
+    return algorithm, getattr(algorithm, "workers", [algorithm])
 
 
 class _Run:
@@ -310,7 +301,7 @@ class _Run:
         number = RUNS * (1 + worker) + segment
         self.learner = Learner(view, algorithm, Streams(scenario.seed, number))
         prepared = simulate.prepare(scenario, number, [self.learner])
-        self._tally = _Tally()
+        self._tally = system(scenario).tally(scenario)
         self.slots_done = 0
         self.network: Network = prepared(cast(Recorder, self._tally), self._count)
         self._process = self.network.start()
@@ -328,7 +319,7 @@ class _Run:
 
     def figures(self) -> dict[str, np.ndarray]:
         """Figures of the episodes, all over, {name: float64[SEGMENT]}."""
-        return episode_figures(self._tally.columns(), self.length)
+        return self._tally.figures()
 
 
 def _work(worker: Any, index: int, argument: tuple[Plan, str]) -> None:
@@ -350,25 +341,6 @@ def evaluate(
     """One run of a policy that explores no more: the figures of its episodes."""
     evaluated = _with(scenario, {"seed": seed, "slots": episodes * scenario.episode_slots})
     prepared = simulate.prepare(evaluated, run, [policy])
-    tally = _Tally()
+    tally = system(scenario).tally(evaluated)
     prepared(cast(Recorder, tally)).run()
-    return episode_figures(tally.columns(), scenario.episode_slots)
-
-
-def episode_figures(slots: Columns, length: int) -> dict[str, np.ndarray]:
-    """Means per slot of each episode of `length` slots, {name: float64[episodes]}: reward, packets delivered,
-    objective (sum of scores; divided by the packets it is the accuracy per packet), share of slots below the
-    accuracy floor.
-
-    Args:
-        slots: reward, delivered, objective, num_violations of each slot; slots after the last whole episode
-            do not count.
-    """
-    whole = len(slots["reward"]) // length * length
-    columns = {
-        "reward": slots["reward"],
-        "packets": slots["delivered"],
-        "objective": slots["objective"],
-        "violations": slots["num_violations"] > 0,
-    }
-    return {name: values[:whole].reshape(-1, length).mean(axis=1) for name, values in columns.items()}
+    return tally.figures()

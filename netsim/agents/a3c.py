@@ -25,8 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netsim.agents.ddpg import layer_arrays
-from netsim.agents.networks import Adam, Mlp, restore
+from netsim.agents.networks import Adam, Mlp, layer_arrays, restore
 from phy.parameters import Checked, at_least_one, non_negative, one_of, parameter, positive, probability
 
 

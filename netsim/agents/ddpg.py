@@ -17,13 +17,14 @@ Departures from the paper:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from netsim.agents.networks import Adam, Mlp, restore
+from netsim.agents.networks import Adam, Mlp, layer_arrays, restore
 from netsim.agents.replay import Replay
 from phy.parameters import (
     Checked,
@@ -104,68 +105,56 @@ def preset(name: str, discount: float | None = None) -> DdpgParameters:
     return PRESETS[name] if discount is None else replace(PRESETS[name], discount=discount)
 
 
-class Ddpg:
-    """The algorithm on float32 vectors; it knows neither system nor clock.
+class DdpgRule:
+    """Networks of DDPG, and how one batch changes them (`off_policy.Rule`).
 
     Args:
         state_size, action_size: lengths of the vectors; actions lie in [-1, 1].
-        parameters: settings.
-        horizon: transitions of the whole training (for the schedule of the noise and the memory).
+        parameters: settings; memory and schedule belong to whoever calls `update`.
+        hidden: units of the hidden layers of every network.
         seed: of the initial weights.
     """
 
     def __init__(
-        self, state_size: int, action_size: int, parameters: DdpgParameters, horizon: int, seed: int
+        self, state_size: int, action_size: int, parameters: DdpgParameters, hidden: Sequence[int], seed: int
     ) -> None:
-        self.parameters, self.horizon = parameters, max(1, horizon)
-        units = parameters.units
+        self.parameters = parameters
         generator = torch.Generator().manual_seed(seed)
         self.actor, self.target_actor = (
-            Mlp((state_size, units, units, action_size), generator, last_bound=_LAST_LAYER) for _ in range(2)
+            Mlp((state_size, *hidden, action_size), generator, last_bound=_LAST_LAYER) for _ in range(2)
         )
         self.critic, self.target_critic = (
-            Mlp((state_size + action_size, units, units, 1), generator) for _ in range(2)
+            Mlp((state_size + action_size, *hidden, 1), generator) for _ in range(2)
         )
         with torch.no_grad():
             self.target_actor.flat.copy_(self.actor.flat)
             self.target_critic.flat.copy_(self.critic.flat)
         self.actor_adam = Adam(len(self.actor.flat), parameters.actor_rate)
         self.critic_adam = Adam(len(self.critic.flat), parameters.critic_rate)
-        capacity = parameters.replay or self.horizon
-        self.replay = Replay(capacity, state_size, action_size, parameters.random_overwrite)
 
-    @property
-    def noise(self) -> float:
-        """Deviation of the exploration noise now."""
+    def act(self, states: np.ndarray) -> np.ndarray:
+        """The actor's choice float32[e, action_size] in states float32[e, state_size]."""
+        return self.actor.forward(torch.from_numpy(states))[-1].tanh_().numpy()
+
+    def noise(self, done: float) -> float:
+        """Deviation of the exploration noise when `done` of the training is over."""
         first, last = self.parameters.noise_first, self.parameters.noise_last
-        return first + (last - first) * min(1.0, self.replay.added / self.horizon)
+        return first + (last - first) * done
 
-    def act(self, state: np.ndarray) -> np.ndarray:
-        """The actor's choice float32[action_size] in a state float32[state_size]."""
-        return self.actor.forward(torch.from_numpy(state)[None])[-1].tanh_()[0].numpy()
-
-    def explore(self, state: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    def explore(self, states: np.ndarray, draws: Sequence[np.random.Generator], done: float) -> np.ndarray:
         """The actor's choice with Gaussian noise, clipped to [-1, 1]."""
-        action = self.act(state)
-        noise = draws.standard_normal(len(action), dtype=np.float32)
-        return np.clip(action + np.float32(self.noise) * noise, -1.0, 1.0)
+        action = self.act(states)
+        noise = np.stack([one.standard_normal(action.shape[1], dtype=np.float32) for one in draws])
+        return np.clip(action + np.float32(self.noise(done)) * noise, -1.0, 1.0)
 
-    def learn(
+    def update(
         self,
-        state: np.ndarray,
-        action: np.ndarray,
-        reward: float,
-        next_state: np.ndarray,
-        truncated: bool,
-        draws: np.random.Generator,
+        state: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_state: Tensor,
+        draws: np.random.Generator | None = None,
     ) -> None:
-        """Keeps a transition and makes one update once there are enough; `truncated` changes nothing."""
-        scaled = reward / self.parameters.reward_divisor - self.parameters.reward_shift
-        self.replay.add(state, action, scaled, next_state, draws)
-        if self.replay.added >= self.parameters.learn_from:
-            self._update(*map(torch.from_numpy, self.replay.sample(self.parameters.batch, draws)))
-
-    def _update(self, state: Tensor, action: Tensor, reward: Tensor, next_state: Tensor) -> None:
         """(28)-(34): critic towards the target, actor uphill, targets a little nearer."""
         discount = self.parameters.discount
         target = reward
@@ -189,7 +178,8 @@ class Ddpg:
             self.target_actor.flat.lerp_(self.actor.flat, self.parameters.target_rate)
             self.target_critic.flat.lerp_(self.critic.flat, self.parameters.target_rate)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state, live."""
         networks = {
             "actor": self.actor.flat,
             "critic": self.critic.flat,
@@ -198,21 +188,69 @@ class Ddpg:
         }
         return networks | self.actor_adam.tensors("actor_adam") | self.critic_adam.tensors("critic_adam")
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All that the rest of the training depends on, for a checkpoint."""
-        return {name: t.detach().numpy() for name, t in self._tensors().items()} | self.replay.arrays()
-
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """The inverse of `arrays`."""
-        restore(self._tensors(), {name: torch.from_numpy(saved[name]) for name in self._tensors()})
-        self.replay.restore(saved)
-
     def policy_arrays(self) -> dict[str, np.ndarray]:
         """What acting without noise needs: weight [out, in] and bias [out] of each layer, by name."""
         return layer_arrays(self.actor)
 
 
-def layer_arrays(network: Mlp) -> dict[str, np.ndarray]:
-    """`0.weight`, `0.bias`, `1.weight`, ... of the layers of a network."""
-    names = [f"{k}.{kind}" for k in range(len(network.sizes) - 1) for kind in ("weight", "bias")]
-    return {name: p.detach().numpy().copy() for name, p in zip(names, network.parameters)}
+class Ddpg:
+    """The algorithm on float32 vectors with a memory of its own; it knows neither system nor clock.
+
+    Args:
+        state_size, action_size: lengths of the vectors; actions lie in [-1, 1].
+        parameters: settings.
+        horizon: transitions of the whole training (for the schedule of the noise and the memory).
+        seed: of the initial weights.
+    """
+
+    def __init__(
+        self, state_size: int, action_size: int, parameters: DdpgParameters, horizon: int, seed: int
+    ) -> None:
+        self.parameters, self.horizon = parameters, max(1, horizon)
+        self.rule = DdpgRule(state_size, action_size, parameters, (parameters.units,) * 2, seed)
+        capacity = parameters.replay or self.horizon
+        self.replay = Replay(capacity, state_size, action_size, parameters.random_overwrite)
+
+    @property
+    def noise(self) -> float:
+        """Deviation of the exploration noise now."""
+        return self.rule.noise(min(1.0, self.replay.added / self.horizon))
+
+    def act(self, state: np.ndarray) -> np.ndarray:
+        """The actor's choice float32[action_size] in a state float32[state_size]."""
+        return self.rule.act(state[None])[0]
+
+    def explore(self, state: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+        """The actor's choice with Gaussian noise, clipped to [-1, 1]."""
+        return self.rule.explore(state[None], [draws], min(1.0, self.replay.added / self.horizon))[0]
+
+    def learn(
+        self,
+        state: np.ndarray,
+        action: np.ndarray,
+        reward: float,
+        next_state: np.ndarray,
+        truncated: bool,
+        draws: np.random.Generator,
+    ) -> None:
+        """Keeps a transition and makes one update once there are enough; `truncated` changes nothing."""
+        scaled = reward / self.parameters.reward_divisor - self.parameters.reward_shift
+        self.replay.add(state, action, scaled, next_state, draws)
+        if self.replay.added >= self.parameters.learn_from:
+            batch = self.replay.sample(self.parameters.batch, draws)
+            states, actions, rewards, following = (torch.from_numpy(part) for part in batch)
+            self.rule.update(states, actions, rewards, following)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that the rest of the training depends on, for a checkpoint."""
+        return {name: t.detach().numpy() for name, t in self.rule.tensors().items()} | self.replay.arrays()
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        live = self.rule.tensors()
+        restore(live, {name: torch.from_numpy(saved[name]) for name in live})
+        self.replay.restore(saved)
+
+    def policy_arrays(self) -> dict[str, np.ndarray]:
+        """What acting without noise needs: weight [out, in] and bias [out] of each layer, by name."""
+        return self.rule.policy_arrays()

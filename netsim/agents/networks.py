@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -149,3 +150,9 @@ def restore(live: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in live.items():
             tensor.copy_(saved[name])
+
+
+def layer_arrays(network: Mlp) -> dict[str, np.ndarray]:
+    """`0.weight`, `0.bias`, `1.weight`, ... of the layers of a network."""
+    names = [f"{k}.{kind}" for k in range(len(network.sizes) - 1) for kind in ("weight", "bias")]
+    return {name: p.detach().numpy().copy() for name, p in zip(names, network.parameters)}

@@ -146,6 +146,13 @@ class Scqos(Scenario):
         factory=lambda: Traffic(law="saturated", initial_queue="full", buffer_packets=1),
         meaning="sentences that wait",
     )
+    service: str = parameter(
+        "slot",
+        meaning="a user's next sentence goes on the air at the slot's start (slot), or whenever its link is free "
+        "(arrival)",
+        source="scqos 12",
+        rule=one_of("slot", "arrival"),
+    )
     downlink: Downlink = parameter(factory=Downlink, meaning="antennas, users, noise")
     csi: Csi = parameter(factory=Csi, meaning="channel knowledge")
     ofdm: Ofdm = parameter(

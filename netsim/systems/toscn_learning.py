@@ -10,6 +10,7 @@ import numpy as np
 from netsim.agents import files
 from netsim.agents.catalogue import LEARNERS
 from netsim.agents.learner import Trained
+from netsim.agents.tally import Tally
 from netsim.systems.toscn import Model, Toscn
 from netsim.systems.toscn_agent_view import Decoding, ToscnView
 from phy.parameters import Checked, ParameterError
@@ -49,6 +50,54 @@ def settings(agent: str, preset: str) -> tuple[Checked, Decoding]:
             from netsim.agents import ddpg
 
             return ddpg.preset(preset), feasible
+
+
+def data(scenario: Toscn) -> dict[str, Any]:
+    """What decides a training and is not in the plan: nothing."""
+    return {}
+
+
+def learning_world(scenario: Toscn, parameters: Checked) -> Toscn:
+    """Where an agent learns: the scenario as it is."""
+    return scenario
+
+
+def judging_world(scenario: Toscn, parameters: Checked) -> Toscn:
+    """Where it is judged: the same; other worlds by another seed."""
+    return scenario
+
+
+def judged_episodes(scenario: Toscn, most: int) -> int:
+    """Episodes of an evaluation: bits cost more."""
+    return most if scenario.phy == "paper" else most // 4
+
+
+def quantities(scenario: Toscn) -> tuple[str, ...]:
+    """What learning curves show beyond the common figures: nothing."""
+    return ()
+
+
+def tally(scenario: Toscn) -> Tally:
+    """A recorder of what learning curves show."""
+    return Tally(scenario.episode_slots)
+
+
+def policy(looks: View, layers: dict[str, np.ndarray]) -> Trained:
+    """The policy of given layers, without exploration."""
+    return Trained(looks, layers)
+
+
+def learner(agent: str, parameters: Checked, looks: View, horizon: int, seed: int) -> Any:
+    """The algorithm of a training of `horizon` transitions, with fresh weights."""
+    if agent == "a3c":
+        from netsim.agents.a3c import A3c, A3cParameters
+
+        assert isinstance(parameters, A3cParameters)
+        return A3c(looks.state_size, looks.action_size, parameters, seed)
+    from netsim.agents.ddpg import Ddpg, DdpgParameters
+
+    assert isinstance(parameters, DdpgParameters)
+    return Ddpg(looks.state_size, looks.action_size, parameters, horizon, seed)
 
 
 def view(scenario: Toscn, decoding: Decoding) -> ToscnView:

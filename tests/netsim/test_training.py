@@ -116,7 +116,8 @@ def test_a3c_gradients_rest_on_parameters_three_updates_old(tmp_path, monkeypatc
 def test_a3c_in_processes_learns_something(tmp_path):
     result = training.train(_plan("a3c", iterations=10, order="processes", workers="2"), tmp_path)
     assert result.curve["reward"].shape == (10,)
-    fresh = training._algorithm(_plan("a3c", iterations=10), 15, 18)[0]
+    plan = _plan("a3c", iterations=10)
+    fresh = training._algorithm(plan, toscn_learning.view(plan.scenario, plan.decoding))[0]
     moved = [np.abs(a - fresh.policy_arrays()[name]).max() for name, a in _layers(result).items()]
     assert min(moved) > 1e-4
 
