@@ -68,9 +68,10 @@ def analyse(
     columns += [[f"{pattern} text", f"{pattern}: gap [95 %]", "n"] for pattern in others]
     shown = [row | {f"{p} text": _gap_text(row, p) for p in others} for row in rows]
     note = (
-        f"{study.kpi} ({study.harmed}) at level {level} when every packet has the same number of wrong bits, at the places "
-        "where the channel made them and at others; gaps are paired, with 95 % Student intervals over "
-        f"{len(worlds)} worlds. Patterns other than the first never change how many bits are wrong."
+        f"{study.kpi} ({study.harmed}) at level {level} when every packet has the same number of wrong "
+        "bits, at the places where the channel made them and at others; gaps are paired, with "
+        f"95 % Student intervals over {len(worlds)} worlds. Patterns other than the "
+        "first never change how many bits are wrong."
     )
     told = {"rows": rows, "shown": shown, "columns": columns, "note": note, "figure": _figure(rows, study)}
     return told | {"kpi": study.kpi, "harmed": study.harmed}

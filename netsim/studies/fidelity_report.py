@@ -228,5 +228,3 @@ def _attribution_context(a: Attribution) -> dict[str, Any]:
 def _meaning(mechanism: Mechanism) -> str:
     needs = f" (acts only with {' and '.join(mechanism.needs)})" if mechanism.needs else ""
     return mechanism.meaning + needs
-
-

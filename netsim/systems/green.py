@@ -39,6 +39,12 @@ class Agent(Checked):
         source="specification 6",
         rule=one_of(*RULES, *LEARNERS),
     )
+    plan: str = parameter(
+        "world",
+        meaning="f_s that level1 believes in: the one in force (world), or published, with its requirements",
+        source="docs/fidelity.md",
+        rule=one_of("world", "published"),
+    )
     learn_slots: int = parameter(
         100_000,
         meaning="slots in which a learner explores and learns; after them it is frozen",

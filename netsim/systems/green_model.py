@@ -264,16 +264,19 @@ class Observer:
         qoe: np.ndarray,
         k: np.ndarray,
         users: Sequence[int] | None = None,
+        error: np.ndarray | float = 1.0,
     ) -> np.ndarray:
         """Observation at the start of a slot, float32[M, 7 or 8].
 
         Args:
             power_w, qoe, k: of the slot before; gain: of the slot that begins. users: whose slot begins
-                (None: all); for the others nothing has been measured.
+                (None: all); for the others nothing has been measured. error: float64[M], factor on the wanted
+                power as it is measured.
         """
         old = gain if self._gain is None else self._gain
         seen = gain if self.system.decision.timing == "pre" else old
-        now = measure(self.system.power, power_w, seen)
+        exact = measure(self.system.power, power_w, seen)
+        now = Measurement(exact.own_w * error, exact.other_w)
         observation = observation_of(self.system, power_w, now, self._before, qoe, k)
         self._gain, self.newest = gain, now
         if users is None or len(users) == len(power_w):

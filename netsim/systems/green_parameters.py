@@ -191,6 +191,13 @@ class Decision(Checked):
         source="P(17)-(19), E11",
         rule=one_of("pre", "post"),
     )
+    measurement_error_db: float = parameter(
+        0.0,
+        meaning="standard deviation of the error, in dB, with which a user measures its wanted power",
+        unit="dB",
+        source="docs/fidelity.md",
+        rule=non_negative,
+    )
     observe_level: bool = parameter(
         False, meaning="the agent's own last k is an eighth input", source="specification 5.1"
     )

@@ -1,37 +1,85 @@
-"""What fidelity studies of green compare: policies and mechanisms."""
+"""What fidelity studies of green compare: policies, beliefs of the rules, mechanisms."""
 
 from __future__ import annotations
 
 from netsim.studies.declaration import Mechanism, Study
+from phy.ofdm import Ofdm
+
+_NO_PLAN = {"agent.plan": "world"}  # what these policies believe makes no difference
+_OVERHEAD = Ofdm(subcarrier_spacing_hz=15e3, fft_size=128, cp_len=10).overhead
 
 study = Study(
     kpi="objective per slot",
     policies={
         "lowest power, best k": {"agent.name": "level1"},
-        "lowest power, k = 5": {"agent.name": "fixed", "agent.symbols_per_word": 5},
+        "full power, best k": {"agent.name": "level1", "agent.power_level": 6},
+        "lowest power, k = 5": {"agent.name": "fixed", "agent.symbols_per_word": 5, **_NO_PLAN},
         "full power, k = 5": {
             "agent.name": "fixed",
             "agent.symbols_per_word": 5,
             "agent.power_level": 6,
+            **_NO_PLAN,
         },
-        "full power, random k": {"agent.name": "greedy"},
-        "random": {"agent.name": "random"},
-        "silent": {"agent.name": "silent"},
+        "full power, random k": {"agent.name": "greedy", **_NO_PLAN},
+        "random": {"agent.name": "random", **_NO_PLAN},
+        "silent": {"agent.name": "silent", **_NO_PLAN},
+    },
+    planned={
+        "paper": {"agent.plan": "published"},
+        "table": {"agent.plan": "world"},
+        "bit": {"agent.plan": "world"},
+        "waveform": {"agent.plan": "world"},
     },
     mechanisms=(
         Mechanism(
-            "sentences and bits",
-            "f_s(k, SINR) → sentences through the codec, superposed 16-QAM of all cells, decoder, metric",
+            "overhead",
+            "180,000 symbols a second carry data → less prefix and pilots",
+            {"codec.symbol_rate_hz": 180e3 * (1.0 - _OVERHEAD)},
+        ),
+        Mechanism(
+            "decoder",
+            "published f_s(k, SINR) → sentences through our codec and metric, 16-QAM, wrong bits by the SINR "
+            "as if interference were noise; requirements on the scale of the metric",
+            {"phy": "table"},
+        ),
+        Mechanism(
+            "actual interference",
+            "interference as noise → the other cells' symbols superposed",
             {"phy": "bit"},
+            needs=("decoder",),
+        ),
+        Mechanism(
+            "channel estimation",
+            "perfect SINR → measured with an error of 1 dB",
+            {"decision.measurement_error_db": 1.0},
+        ),
+        Mechanism(
+            "CSI age",
+            "SINR on the channel of this slot → all of the slot before",
+            {"decision.timing": "post"},
         ),
         Mechanism(
             "observation delay",
-            "SINR of this instant → one slot old",
+            "reports arrive at once → a slot (20 ms) later",
             {"signalling.observation_delay_ns": 20_000_000},
         ),
         Mechanism(
-            "inference delay", "decisions at once → after 2 ms", {"signalling.inference_ns": 2_000_000}
+            "inference delay",
+            "decisions at once → after 2 ms, so they come into force with the next slot",
+            {"signalling.inference_ns": 2_000_000},
         ),
-        Mechanism("signalling loss", "every message arrives → one of ten is lost", {"signalling.loss": 0.1}),
+        Mechanism(
+            "signalling loss",
+            "every message arrives → one of a hundred is lost, and the old decision stands",
+            {"signalling.loss": 0.01},
+        ),
     ),
+    absent={
+        "constellation": "the rate (M4) counts symbols a word and knows no log2(1 + SINR); 16-QAM is in the "
+        "part of the decoder",
+        "code and finite block": "no code but repetition, which k symbols a word buy; it is in the part of "
+        "the decoder",
+        "whole packets and symbols": "a burst of sentences fills the slot whatever k is",
+        "queueing": "full buffers (a burst always waits) in the paper and here",
+    },
 )

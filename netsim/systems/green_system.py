@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,7 @@ from netsim.trace_schema import INDEX, REAL, Column, Table, extended
 from phy.bursts import Received
 
 if TYPE_CHECKING:  # bring the text codec, which level `paper` does without
-    from netsim.systems.green_bits import CellLink, Sentences
+    from netsim.systems.green_bits import CellLink, OnAir, Sentences
 
 STATIONS = Table(
     "stations",
@@ -92,6 +92,7 @@ class GreenSystem:
         link: CellLink | None = None,
     ) -> None:
         self.scenario, self._sentences, self._link = scenario, sentences, link
+        self._streams = streams
         self.num_ues = scenario.layout.num_cells
         self.cell_of_ue = np.arange(self.num_ues)
         self.nodes = tuple(Node(f"cell{m}", f"station{m}") for m in range(self.num_ues))
@@ -102,6 +103,8 @@ class GreenSystem:
             sentences.must_fit(accuracy_of(self._parameters.codec))
         self._world = GreenWorld(scenario.layout, streams, scenario.clocks.channel_steps)
         self._requirements = RequirementDraw(scenario.qoe, self.num_ues, streams)
+        self._believed_requirements = RequirementDraw(scenario.qoe, self.num_ues, streams)  # the same draws
+        self.air: OnAir | None = None  # what the newest slot sent and what arrived, where bits are carried
 
     def combine(self, reports: Sequence[tuple[float, ...]]) -> list[float]:
         """Every station's reward that the controller forms from (QoE, power) of every cell, of the slot and
@@ -117,7 +120,11 @@ class GreenSystem:
     def begin_episode(self, episode: int) -> dict[str, np.ndarray]:
         drop = self._world.new_drop()
         required = self._requirements.draw(accuracy_of(self._parameters.codec))
-        self.model = Model(self._parameters, required)
+        self.model = self.believed = Model(self._parameters, required)
+        if self.scenario.agent.plan == "published":
+            codec = replace(self._parameters.codec, accuracy="published")
+            required = self._believed_requirements.draw(accuracy_of(codec))
+            self.believed = Model(replace(self._parameters, codec=codec), required)
         self._observer = Observer(self._parameters)
         self._power_w, self._qoe = np.zeros(self.num_ues), np.zeros(self.num_ues)
         self._level, self._k = np.zeros(self.num_ues, np.int64), np.ones(self.num_ues, np.int64)
@@ -145,7 +152,11 @@ class GreenSystem:
         """What these stations see now; for the others it is as if nothing had been measured."""
         if not nodes:
             return []
-        vectors = self._observer.take(self._power_w, self._world.gain, self._qoe, self._k, nodes)
+        error, error_db = np.ones(self.num_ues), self._parameters.decision.measurement_error_db
+        if error_db > 0.0:
+            draws = self._streams.at("csi/cells", slot).standard_normal(self.num_ues)
+            error = 10.0 ** (error_db / 10.0 * draws)
+        vectors = self._observer.take(self._power_w, self._world.gain, self._qoe, self._k, nodes, error)
         now = self._observer.newest
         sinr = now.own_w / now.other_w
         return [StationObservation(slot, episode, m, vectors[m], float(sinr[m])) for m in nodes]
@@ -210,7 +221,7 @@ class GreenSystem:
             return None
         cells = np.flatnonzero(self._power_w > 0.0)
         coefficient = np.sqrt(self._power_w * self._world.drop.path_gain) * self._world.g
-        air = self._link.send(slot, cells, self._bits, coefficient, self._outcome.sinr)
+        self.air = air = self._link.send(slot, cells, self._bits, coefficient, self._outcome.sinr)
         accuracy, errors = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
         sinr_db = 10.0 * np.log10(np.maximum(self._outcome.sinr, 1e-30))
         parts = np.split(air.received.payload, np.cumsum(air.num_bits))  # the last one is empty
@@ -300,7 +311,7 @@ class StationPolicy:
 
     def _best_k(self, observation: StationObservation) -> int:
         """argmax of the own user's QoE at the measured SINR: what a station may know."""
-        model = self._system.model
+        model = self._system.believed
         with np.errstate(divide="ignore"):
             sinr_db = 10.0 * np.log10(observation.sinr)
         k = np.repeat(model.levels_k[:, None], self._system.num_ues, axis=1)
