@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from netsim.trace_schema import DELIVERED, DROPPED, QUEUED
@@ -40,6 +41,7 @@ class Buffer:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.waiting: deque[Packet] = deque()
+        self.on_admit: Callable[[Packet], None] | None = None  # told of every packet that comes in
         self.arrived = self.delivered = self.dropped = self.blocked = 0
 
     def __len__(self) -> int:
@@ -58,6 +60,8 @@ class Buffer:
         assert len(self.waiting) < self.capacity, "a full buffer admits nothing"
         self.waiting.append(packet)
         self.arrived += 1
+        if self.on_admit is not None:
+            self.on_admit(packet)
 
     def deliver(self, now_ns: int) -> Packet:
         """Removes the oldest packet: its last symbol has been received."""

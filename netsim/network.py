@@ -30,12 +30,13 @@ from netsim.recorder import Recorder
 from netsim.scenario import Scenario
 from netsim.signalling import Courier
 from netsim.streams import Streams
-from netsim.system import Outcome, System, Transmission
+from netsim.system import OnArrival, Outcome, System, Transmission
 from netsim.trace_schema import DELIVERED
 from netsim.traffic import Source
 from phy.bursts import Received
 
 _BY_DEPARTURE = attrgetter("ue", "delivered_ns", "id")
+_BY_START = attrgetter("packet.ue", "begin_ns")
 
 
 class Network:
@@ -88,6 +89,7 @@ class Network:
                 self._record_decision,
             )
         self.apart = self._apart(streams)
+        self._joined = system if isinstance(system, OnArrival) and system.joins else None
         self._departed: list[Packet] = []
         self._begin_episode(0)
         processes: list[Source | TimedAgent] = [*self.sources, *self.agents]
@@ -149,8 +151,8 @@ class Network:
             else:
                 grants = yield from self.apart.conduct(slot, episode, end_ns)
             sent = self._encode(slot, grants, end_ns - self.env.now_ns)
-            received = self.system.transmit(slot, grants, [transmission.block for transmission in sent])
             yield edge(self.env, end_ns)
+            received = self._transmit(slot, grants, sent)
             if self.apart is not None:
                 decisions = self.apart.close(end_ns)
             departed = self._deliver()
@@ -202,11 +204,32 @@ class Network:
         start_ns = self.env.now_ns
         sent = self.system.encode(slot, grants, self.buffers, budget_ns)
         for transmission in sent:
-            packet = transmission.packet
-            packet.sent_ns = start_ns + transmission.begin_ns
-            leave = partial(self._depart, self.buffers[packet.ue], transmission.fate)
-            departure(self.env, start_ns + transmission.end_ns, leave)
+            self._launch(transmission, start_ns)
+        if self._joined is not None:
+            for buffer in self.buffers:
+                buffer.on_admit = partial(self._join, self._joined, sent, start_ns)
         return sent
+
+    def _launch(self, transmission: Transmission, start_ns: int) -> None:
+        packet = transmission.packet
+        packet.sent_ns = start_ns + transmission.begin_ns
+        leave = partial(self._depart, self.buffers[packet.ue], transmission.fate)
+        departure(self.env, start_ns + transmission.end_ns, leave)
+
+    def _join(self, system: OnArrival, sent: list[Transmission], start_ns: int, packet: Packet) -> None:
+        """A packet has arrived within the grant; where the system takes it in, it goes on the air, too."""
+        transmission = system.join(packet, self.env.now_ns - start_ns)
+        if transmission is not None:
+            self._launch(transmission, start_ns)
+            sent.append(transmission)
+
+    def _transmit(self, slot: int, grants: Grants, sent: list[Transmission]) -> Received | None:
+        """All that went on the air within the slot, through the link in one call."""
+        if self._joined is not None:
+            for buffer in self.buffers:
+                buffer.on_admit = None
+            sent.sort(key=_BY_START)  # what joined, by device and then by time, too
+        return self.system.transmit(slot, grants, [transmission.block for transmission in sent])
 
     def _depart(self, buffer: Buffer, fate: int, _event: simpy.Event) -> None:
         packet = buffer.deliver(self.env.now_ns) if fate == DELIVERED else buffer.drop()

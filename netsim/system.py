@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -124,3 +124,17 @@ class System(Protocol):
 
     def record(self, slot: int, trace: Recorder) -> None:
         """Rows of the system's own tables, if it has any."""
+
+
+@runtime_checkable
+class OnArrival(Protocol):
+    """A system that may put packets on the air that arrive within a grant (beside those that wait when it
+    begins).
+    """
+
+    @property
+    def joins(self) -> bool:
+        """Whether it does."""
+
+    def join(self, packet: Packet, after_ns: int) -> Transmission | None:
+        """A packet that arrived `after_ns` after the grant; None: it waits for another grant."""

@@ -148,8 +148,8 @@ class Scqos(Scenario):
     )
     service: str = parameter(
         "slot",
-        meaning="a user's next sentence goes on the air at the slot's start (slot), or whenever its link is free "
-        "(arrival)",
+        meaning="a user's next sentence goes on the air at the slot's start (slot), or whenever its link is "
+        "free (arrival)",
         source="scqos 12",
         rule=one_of("slot", "arrival"),
     )

@@ -48,7 +48,7 @@ class TabledMeaning:
 
     def transmit(
         self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
-        snr: np.ndarray, subcarriers: np.ndarray,
+        first_symbol: np.ndarray, snr: np.ndarray, subcarriers: np.ndarray,
     ) -> None:  # fmt: skip
         return None
 
@@ -58,7 +58,11 @@ class TabledMeaning:
     ) -> Scores:  # fmt: skip
         snr_db = linear_to_db(np.maximum(snr, 1e-12))
         if self._drawn:
-            uniform = np.stack([self._streams.at(f"similarity/ue{u}", slot).random(2) for u in ue], axis=1)
+            number = np.arange(len(ue)) - np.searchsorted(ue, ue)  # among the user's sentences of the slot
+            draws = {
+                u: self._streams.at(f"similarity/ue{u}", slot).random((sum(ue == u), 2)) for u in set(ue)
+            }
+            uniform = np.stack([draws[u][k] for u, k in zip(ue, number)], axis=1)
             return Scores(self._bank.draw(item, bits, snr_db, uniform))
         every = interpolated(self._mean, self._bank.grid_db, snr_db)
         return Scores(every[bits - 1, np.arange(len(bits))])
@@ -102,7 +106,7 @@ class ChainMeaning:
 
     def transmit(
         self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
-        snr: np.ndarray, subcarriers: np.ndarray,
+        first_symbol: np.ndarray, snr: np.ndarray, subcarriers: np.ndarray,
     ) -> Received:  # fmt: skip
         """With matched beams and a channel that is flat over a sentence, what is left is one real gain: the
         SNR. Users lie on their own subcarriers, so nobody disturbs anybody (E-14).
@@ -117,7 +121,7 @@ class ChainMeaning:
             h=np.ones((num, 1, 1), np.complex64),
             es=snr,
             n0=1.0,
-            first_symbol=np.zeros(num, np.int64),
+            first_symbol=first_symbol,
             key=self._keys[ue],
             slot=np.full(num, slot, np.int64),
         )

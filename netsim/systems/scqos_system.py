@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Protocol
 
 import numpy as np
 
-from netsim.buffer import Buffer
+from netsim.buffer import Buffer, Packet
 from netsim.engine import SECOND_NS
 from netsim.link import Block, Grants
 from netsim.link_errors import moved
 from netsim.recorder import Recorder
+from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL
 from netsim.streams import Streams
 from netsim.system import Node, Outcome, Transmission
 from netsim.systems.scqos import Scqos
@@ -39,7 +40,17 @@ SENTENCES = Table(
         Column("slot", INDEX, "1", "slot index, counted through all episodes of the run"),
         Column("ue", INDEX, "1", "user index"),
         Column("bits", INDEX, "bit", "bits a feature (n)"),
-        Column("latency_s", REAL, "s", "latency by the formula that the scenario names, capped"),
+        Column("formula_s", REAL, "s", "latency by (16), D n / R with Shannon's rate, capped"),
+        Column(
+            "latency_s", REAL, "s", "latency that Psi counts, by the formula that the scenario names, capped"
+        ),
+        Column(
+            "wait_s",
+            REAL,
+            "s",
+            "from the sentence's arrival to the start of its transmission: queue and signalling",
+        ),
+        Column("airtime_s", REAL, "s", "from the start of its transmission to the end, or to the cap"),
         Column("sojourn_s", REAL, "s", "from the sentence's arrival to its delivery as measured", "dropped"),
         Column("similarity", REAL, "1", "similarity of what arrived to what was sent"),
         Column("valid", INDEX, "1", "1 where the similarity reaches the minimum"),
@@ -105,9 +116,11 @@ class Meaning(Protocol):
 
     def transmit(
         self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
-        snr: np.ndarray, subcarriers: np.ndarray,
+        first_symbol: np.ndarray, snr: np.ndarray, subcarriers: np.ndarray,
     ) -> Received | None:  # fmt: skip
-        """All payloads of the slot through the channel at their SNR (linear)."""
+        """All payloads of the slot through the channel at their SNR (linear); `first_symbol`: where each
+        begins among its user's symbols of the slot.
+        """
 
     def similarity(
         self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,
@@ -150,6 +163,11 @@ class ScqosSystem:
     def num_items(self, task: int) -> int:
         return self.meaning.num_items
 
+    @property
+    def joins(self) -> bool:
+        """Whether sentences that arrive within a slot go on the air in it."""
+        return self.scenario.service == "arrival"
+
     def fade(self) -> None:
         self.world.fade()
         self._sounded.append((self.world.h, self.world.full_snr))
@@ -191,28 +209,45 @@ class ScqosSystem:
         self, slot: int, grants: Grants, buffers: Sequence[Buffer], budget_ns: int
     ) -> list[Transmission]:
         """The sentence that waits at each user; one that would take too long is dropped at the cap."""
-        self._snr = np.zeros(self.num_ues)
+        self._snr, self._budget_ns = np.zeros(self.num_ues), budget_ns
+        self._free_ns = [0] * self.num_ues
         if self._action is None:
             return []
-        a = self._action
+        a, ofdm = self._action, self.scenario.ofdm
         self._snr = self._snr_of(a, grants.bandwidth_hz)
-        self._latency, dropped = latency_s(
-            self.utility, self.scenario.ofdm, a.bits, grants.bandwidth_hz, self._snr
+        self._formula, _ = latency_s(
+            replace(self.utility, latency="shannon"), ofdm, a.bits, grants.bandwidth_hz, self._snr
         )
+        self._latency, self._dropped = latency_s(self.utility, ofdm, a.bits, grants.bandwidth_hz, self._snr)
+        self._airtime_ns = [round(latency * SECOND_NS) for latency in self._latency.tolist()]
+        self._bits, self._left_out = a.bits.tolist(), grants.compression.tolist()
+        self._num_bits = sentence_bits(self.utility, a.bits).tolist()
         sent = []
-        for ue, buffer in enumerate(buffers):
-            if not len(buffer):
-                continue
-            packet, bits = buffer.waiting[0], int(a.bits[ue])
-            packet.compression = float(grants.compression[ue])
-            payload = self.meaning.payload(packet.item, bits)
-            packet.num_bits = int(sentence_bits(self.utility, np.array(bits)))
-            end_ns = min(round(float(self._latency[ue]) * SECOND_NS), budget_ns)
-            block = Block(ue, payload, packet.num_bits, 0)
-            sent.append(Transmission(packet, block, 0, end_ns, DROPPED if dropped[ue] else DELIVERED))
-        if self.utility.counts_waiting:
-            self._latency = self._latency + (self.scenario.slot_ns - budget_ns) / SECOND_NS
+        for buffer in buffers:
+            waiting = list(buffer.waiting) if self.joins else list(buffer.waiting)[:1]
+            for packet in waiting:
+                transmission = self.join(packet, 0)
+                if transmission is not None:
+                    sent.append(transmission)
         return sent
+
+    def join(self, packet: Packet, after_ns: int) -> Transmission | None:
+        """The user's next sentence as soon as its link is free, if there is time left for it; with a sentence
+        a slot the slot is long enough for any (a late grant cuts it off).
+        """
+        if self._action is None:
+            return None
+        ue = packet.ue
+        begin_ns = max(after_ns, self._free_ns[ue])
+        end_ns = begin_ns + self._airtime_ns[ue]
+        if end_ns > self._budget_ns:
+            if self.joins:
+                return None
+            end_ns = self._budget_ns
+        self._free_ns[ue] = end_ns
+        packet.compression, packet.num_bits = self._left_out[ue], self._num_bits[ue]
+        block = Block(ue, self.meaning.payload(packet.item, self._bits[ue]), packet.num_bits, 0)
+        return Transmission(packet, block, begin_ns, end_ns, DROPPED if self._dropped[ue] else DELIVERED)
 
     def _snr_of(self, action: Action, bandwidth_hz: np.ndarray) -> np.ndarray:
         h = assigned_channel(self.world.h, action.subchannel)
@@ -224,8 +259,11 @@ class ScqosSystem:
         num_bits = np.array([block.num_bits for block in blocks], dtype=np.int64)
         payloads = [block.payload for block in blocks]
         widths = np.rint(grants.bandwidth_hz / self.scenario.ofdm.subcarrier_spacing_hz).astype(np.int64)
+        symbols = -(-num_bits // BITS_PER_SYMBOL)
+        first = np.cumsum(symbols) - symbols
+        first -= first[np.searchsorted(ue, ue)]  # blocks come by device
         received = self.meaning.transmit(
-            slot, ue, payloads, num_bits, self._snr[ue], np.maximum(widths, 1)[ue]
+            slot, ue, payloads, num_bits, first, self._snr[ue], np.maximum(widths, 1)[ue]
         )
         places = self.downlink.error_places
         if received is None or places == "channel":
@@ -244,16 +282,19 @@ class ScqosSystem:
             return Outcome(0.0, 0.0, 0)
         ue = np.array([transmission.block.ue for transmission in sent])
         item = np.array([transmission.packet.item for transmission in sent])
-        bits, latency = np.ones(self.num_ues, np.int64), np.zeros(self.num_ues)
-        bits[ue], latency[ue] = self._action.bits[ue], self._latency[ue]
-        scores = self.meaning.similarity(slot, ue, item, bits[ue], self._snr[ue], received)
+        bits, latency = self._action.bits[ue], self._latency[ue]
+        if self.utility.counts_waiting:
+            late_ns = self.scenario.slot_ns - self._budget_ns
+            waited_ns = [late_ns if not self.joins else t.packet.sent_ns - t.packet.created_ns for t in sent]
+            latency = latency + np.array(waited_ns) / SECOND_NS
+        scores = self.meaning.similarity(slot, ue, item, bits, self._snr[ue], received)
         arrived = np.array([transmission.fate == DELIVERED for transmission in sent])
-        worth = self._worth = SlotWorth(self.utility, ue, arrived, scores, bits, latency)
+        worth = self._worth = SlotWorth(self.utility, self.num_ues, ue, arrived, scores, bits, latency)
         for row, transmission in enumerate(sent):
             packet = transmission.packet
             packet.num_bit_errors = -1 if received is None else int(received.num_bit_errors[row])
             if transmission.fate == DELIVERED:
-                packet.score = worth.of_user(packet.ue)  # type: ignore[assignment]
+                packet.score = worth.of_sentence(row)  # type: ignore[assignment]
         self._previous = partial(self._seen, self._action, worth)
         if self._watched:
             return Outcome(worth.psi, worth.reward, worth.violations)
@@ -268,8 +309,8 @@ class ScqosSystem:
             band_share=action.band_share,
             power_share=action.power_share,
             beams=np.sqrt(action.power_share)[:, None] * action.beams,
-            valid_sqe=worth.valid_sqe,
-            latency=worth.latency / self.utility.max_latency_s,
+            valid_sqe=worth.valid_sqe_of_users(),
+            latency=worth.latency_of_users() / self.utility.max_latency_s,
             reward=np.array(worth.reward),
         )
 
@@ -284,7 +325,7 @@ class ScqosSystem:
         worth, action = self._worth, self._action
         if worth is None or action is None:
             return
-        for transmission in self._sent:
+        for row, transmission in enumerate(self._sent):
             packet, u = transmission.packet, transmission.block.ue
             sojourn_s = np.nan
             if transmission.fate == DELIVERED:
@@ -293,11 +334,14 @@ class ScqosSystem:
                 "sentences",
                 slot=slot,
                 ue=u,
-                bits=int(worth.bits[u]),
-                latency_s=float(worth.latency[u]),
+                bits=int(worth.bits[row]),
+                formula_s=float(self._formula[u]),
+                latency_s=float(worth.latency[row]),
+                wait_s=(packet.sent_ns - packet.created_ns) / SECOND_NS,
+                airtime_s=(transmission.end_ns - transmission.begin_ns) / SECOND_NS,
                 sojourn_s=sojourn_s,
-                similarity=worth.of_user(u),
-                valid=worth.valid_of_user(u),
+                similarity=worth.of_sentence(row),
+                valid=worth.valid_of_sentence(row),
                 band_share=float(action.band_share[u]),
                 power_share=float(action.power_share[u]),
             )

@@ -7,62 +7,77 @@ from functools import cached_property, partial
 import numpy as np
 
 from netsim.systems.scqos_later import Later, Scores
-from netsim.systems.scqos_model import Utility, psi, reward, valid_sqe
+from netsim.systems.scqos_model import Utility, penalties, valid_sqe
 
 
 class SlotWorth:
-    """Similarities, Psi (17), reward and violated limits of a slot.
+    """Similarities, Psi (17), reward and violated limits of a slot; a user with several sentences counts with
+    their mean, one without any not at all.
 
     Args:
-        ue, arrived, scores: [k], who was sent a sentence, whether it came through in time, how similar it is;
-            a sentence that did not has similarity 0. bits, latency: [u], of all users (1 and 0 where none).
+        ue, arrived, scores, bits, latency: [k], of each sentence: whose it is, whether it came through in
+            time (if not, its similarity is 0), its similarity, bits a feature, latency in s.
     """
 
     def __init__(
-        self, utility: Utility, ue: np.ndarray, arrived: np.ndarray, scores: Scores, bits: np.ndarray,
-        latency: np.ndarray,
+        self, utility: Utility, num_ues: int, ue: np.ndarray, arrived: np.ndarray, scores: Scores,
+        bits: np.ndarray, latency: np.ndarray,
     ) -> None:  # fmt: skip
         self.utility, self.bits, self.latency = utility, bits, latency
-        self._ue, self._arrived, self._scores = ue, arrived, scores
+        self._num_ues, self._ue, self._arrived, self._scores = num_ues, ue, arrived, scores
+        self._weight = 1.0 / np.bincount(ue, minlength=num_ues)[ue]
 
     @cached_property
     def similarity(self) -> np.ndarray:
-        """float64[u]."""
-        found = np.zeros(len(self.bits))
-        found[self._ue] = np.where(self._arrived, self._scores.values, 0.0)
-        return found
+        """float64[k]."""
+        return np.where(self._arrived, self._scores.values, 0.0)
 
     @cached_property
-    def valid_sqe(self) -> np.ndarray:
-        """float64[u], S / n (14) of valid sentences."""
+    def _sqe(self) -> np.ndarray:
         return valid_sqe(self.utility, self.similarity, self.bits)
 
     @cached_property
     def psi(self) -> float:
         """Effective SC-QoS (17)."""
-        return float(psi(self.utility, self.similarity, self.bits, self.latency))
+        each = self._sqe - self.utility.latency_weight * self.latency
+        return float((self._weight * each).sum())
 
     @cached_property
     def reward(self) -> float:
-        """What the agent is told."""
-        return float(reward(self.utility, self.similarity, self.bits, self.latency))
+        """What the agent is told (20)."""
+        if self.utility.reward == "psi":
+            return self.psi
+        p_s, p_g = penalties(self.utility, self.similarity, self.latency)
+        each = self.utility.similarity_weight * p_s + self.utility.limit_weight * p_g
+        return self.psi + float((self._weight * each).sum())
 
     @property
     def violations(self) -> int:
-        """Users below the similarity or above the latency that is asked for."""
+        """Sentences below the similarity and those above the latency that are asked for."""
         short = self.similarity < self.utility.min_similarity
         return int(short.sum() + (self.latency > self.utility.max_latency_s).sum())
 
-    def of_user(self, u: int) -> Later:
-        """Similarity of user u."""
-        return Later(partial(self._of_user, u))
+    def valid_sqe_of_users(self) -> np.ndarray:
+        """float64[u], S / n (14) of valid sentences, mean over a user's."""
+        return self._of_users(self._sqe)
 
-    def valid_of_user(self, u: int) -> Later:
-        """1 where the similarity of user u reaches the minimum."""
-        return Later(partial(self._valid_of_user, u))
+    def latency_of_users(self) -> np.ndarray:
+        """float64[u] in s, mean over a user's sentences."""
+        return self._of_users(self.latency)
 
-    def _of_user(self, u: int) -> float:
-        return float(self.similarity[u])
+    def _of_users(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self._ue, self._weight * values, self._num_ues)
 
-    def _valid_of_user(self, u: int) -> int:
-        return int(self.similarity[u] >= self.utility.min_similarity)
+    def of_sentence(self, k: int) -> Later:
+        """Similarity of sentence k."""
+        return Later(partial(self._of_sentence, k))
+
+    def valid_of_sentence(self, k: int) -> Later:
+        """1 where the similarity of sentence k reaches the minimum."""
+        return Later(partial(self._valid_of_sentence, k))
+
+    def _of_sentence(self, k: int) -> float:
+        return float(self.similarity[k])
+
+    def _valid_of_sentence(self, k: int) -> int:
+        return int(self.similarity[k] >= self.utility.min_similarity)
