@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from netsim.agents.rings import Rings, Windows
-from netsim.agents.stacked import Adam, RmsProp, Shapes, Weights, initial_weights, num_weights, views
+from netsim.agents.stacked import Adam, RmsProp, Shapes, initial_weights, num_weights
 from netsim.streams import Streams
 from phy.parameters import Checked, at_least_one, non_negative, one_of, parameter, positive, probability
 
@@ -74,11 +74,16 @@ class Network(Protocol):
     window: int
     batch: int
 
-    def values(self, weights: Weights, history: np.ndarray) -> np.ndarray:
-        """Q of every action, float32[r, A], after the last observations float32[r, window, inputs]."""
+    def values(self, flat: np.ndarray, first: int, history: np.ndarray) -> np.ndarray:
+        """Q of every action, float32[r, A], after the last observations float32[r, window, inputs] of the
+        stations first, first + 1, ...; flat: float32[M, P], a network's weights a row.
+        """
 
-    def gradient(self, weights: Weights, windows: Windows, discount: float, out: Weights) -> np.ndarray:
-        """Gradient of the mean squared TD error into `out`; weights[:, r] are online and target networks.
+    def gradient(
+        self, flat: np.ndarray, first: int, windows: Windows, discount: float, out: np.ndarray
+    ) -> np.ndarray:
+        """Gradient of the mean squared TD error of r stations, the first of which is `first`, into `out`
+        float32[r, P]; flat: float32[2, M, P], online and target networks.
 
         Returns: the loss of each network before the step, float32[r].
         """
@@ -155,10 +160,7 @@ class Stations:
         )
         windows = self.rings.windows(agents, first, network.window)
         gradient = self._gradient[rows]
-        weights = views(self.flat[:, rows], network.shapes)
-        self.loss[rows] = network.gradient(
-            weights, windows, settings.discount, views(gradient, network.shapes)
-        )
+        self.loss[rows] = network.gradient(self.flat, rows.start, windows, settings.discount, gradient)
         # t of the schedules is the slot: in slot t a station has t transitions
         self._optimiser.descend(rows, self.flat[0, rows], gradient, self.rings.added[rows])
         for m in agents[self.updates[rows] % settings.target_period == 0]:
@@ -183,7 +185,7 @@ class Stations:
         chosen = np.empty(self.num_agents, np.int64)
         flat = self.flat[int(self.settings.act_with_target)]
         for rows in _runs(thinking):
-            values = self.network.values(views(flat[rows], self.network.shapes), history[rows])
+            values = self.network.values(flat, rows.start, history[rows])
             chosen[rows] = values.argmax(axis=1)
         return np.where(actions < 0, chosen[agents], actions)
 

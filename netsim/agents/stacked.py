@@ -1,7 +1,7 @@
 """Weights of many equal networks in one array, and their optimisers.
 
-The stations' networks have the same shape and nothing else in common. Stacked along a leading axis one NumPy
-call serves them all; every network is still computed on its own numbers alone, so that a stack of M equals M
+The stations' networks have the same shape and nothing else in common. Stacked along a leading axis one call
+serves them all; every network is still computed on its own numbers alone, so that a stack of M equals M
 stacks of one bit for bit (test), and it does not matter which of them happen to be computed together.
 """
 
@@ -11,7 +11,9 @@ import math
 
 import numpy as np
 
-_KERAS_EPSILON = 1e-7
+from netsim.agents.q_kernels import rmsprop
+
+_KERAS_EPSILON = np.float32(1e-7)
 _SMALLEST_SQUARE = np.float32(1e-30)  # its root is nothing beside the epsilon
 _BETA_1, _BETA_2, _ADAM_EPSILON = 0.9, 0.999, 1e-8  # Kingma, Ba, "Adam", ICLR 2015, section 2
 
@@ -45,22 +47,6 @@ def initial_weights(shapes: Shapes, fan_in: dict[str, int], draws: np.random.Gen
     return np.concatenate(parts).astype(np.float32)
 
 
-class Workspace:
-    """Arrays that are used again: at these sizes the system takes freed ones back and page faults cost a
-    third of an update.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
-
-    def __call__(self, name: str, *shape: int) -> np.ndarray:
-        """The float32 array of that name and shape; its content is whatever the last user left."""
-        key = (name, shape)
-        if key not in self._arrays:
-            self._arrays[key] = np.empty(shape, np.float32)
-        return self._arrays[key]
-
-
 class RmsProp:
     """RMSprop as Keras does it: v <- 0.9 v + 0.1 g^2, w <- w - rate g / (sqrt(v) + 1e-7); the rate falls as
     rate / (1 + decay t) (specification green 5.5).
@@ -72,23 +58,12 @@ class RmsProp:
     def __init__(self, size: int, num_weights: int, rate: float, decay: float) -> None:
         self.rate, self.decay = rate, decay
         self.square = np.zeros((size, num_weights), np.float32)
-        self._scratch = np.empty((2, size, num_weights), np.float32)
 
     def descend(self, rows: slice, weights: np.ndarray, gradient: np.ndarray, step: np.ndarray) -> None:
-        """One step of weights[rows], in place. gradient float32[r, P] is used up; step int64[r] is t."""
-        square, (scaled, root) = self.square[rows], self._scratch[:, : len(gradient)]
-        rate = (self.rate / (1.0 + self.decay * step)).astype(np.float32)[:, None]
-        square *= np.float32(0.9)
-        np.multiply(gradient, gradient, out=scaled)
-        scaled *= np.float32(0.1)
-        square += scaled
+        """One step of weights[rows], in place. gradient float32[r, P]; step int64[r] is t."""
+        rate = (self.rate / (1.0 + self.decay * step)).astype(np.float32)
         # weights without gradient (dead units) would decay into denormal numbers, which are slow
-        np.maximum(square, _SMALLEST_SQUARE, out=square)
-        np.sqrt(square, out=root)
-        root += np.float32(_KERAS_EPSILON)
-        gradient *= rate
-        gradient /= root
-        weights -= gradient
+        rmsprop(weights, gradient, self.square[rows], rate, _KERAS_EPSILON, _SMALLEST_SQUARE)
 
     def arrays(self) -> Weights:
         """The state, live."""
