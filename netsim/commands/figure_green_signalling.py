@@ -1,4 +1,5 @@
-"""`python -m netsim figure green-signalling`: what delay, jitter and loss of messages cost."""
+"""`python -m netsim figure green-signalling`: what delay, jitter and loss of messages and clocks that are
+apart cost."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def main(request: Request) -> None:
     """Runs what is missing, writes CSV and picture, prints the table."""
     slots = request.slots or (2_000 if request.quick else 30_000)
     drops = request.episodes or (2 if request.quick else 10)
-    plan = Plan((3,), ("literal",), drops, slots, 500 if request.quick else 2_000)
+    plan = Plan((3,), ("literal",), drops, slots, 500 if request.quick else 1_000, rule_slots=0)
     with progress(request.name) as advance:
         found = figure.points(plan, request.jobs, RESULTS, advance)
     path = request.out / f"{request.name}.csv"

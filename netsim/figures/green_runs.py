@@ -40,10 +40,11 @@ class Plan:
     learn_slots: int
     frozen_slots: int
     seed: int = 1
+    rule_slots: int = RULE_SLOTS
 
     def slots_of(self, scheme: str) -> int:
         """Slots before the frozen ones: what learns gets all."""
-        return self.learn_slots if scheme in LEARNERS else min(self.learn_slots, RULE_SLOTS)
+        return self.learn_slots if scheme in LEARNERS else min(self.learn_slots, self.rule_slots)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What signalling costs the stations of green: efficiency after learning against delay, jitter, loss.
+"""What signalling costs the stations of green: efficiency after learning against delay, jitter, loss, clocks.
 
 Agents learn and are judged under the same imperfections. Beside them stands the rule that does not learn
 (lowest power, best k for the newest SINR it has).
@@ -43,6 +43,14 @@ PANELS: Mapping[str, tuple[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = {
     "loss of every message": (
         "probability",
         tuple((f"{p:g}", {"signalling.loss": p} if p else {}) for p in (0.0, 0.01, 0.1, 0.3)),
+    ),
+    "clocks apart by up to": (
+        "slots",
+        tuple((f"{s:g}", {"clocks.offset_slots": s} if s else {}) for s in (0.0, 0.25, 0.5, 1.0)),
+    ),
+    "clocks drift within": (
+        "ppm",
+        tuple((f"{d:,}", {"clocks.drift_ppm": float(d)} if d else {}) for d in (0, 100, 1_000, 10_000)),
     ),
 }
 
@@ -113,22 +121,26 @@ def rows(found: Sequence[Point]) -> list[dict[str, object]]:
 
 
 def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
-    """One panel per imperfection, efficiency after learning with 95 % intervals over drops."""
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(3.6 * len(PANELS), 3.4), sharey=True)
+    """One panel per imperfection: what it costs of the efficiency after learning, paired over drops."""
+    figure, grid = plt.subplots(2, len(PANELS) // 2, figsize=(11, 6.2), sharey=True, layout="constrained")
+    axes = grid.ravel()
     for axis, (panel, (unit, values)) in zip(axes, PANELS.items()):
         for shift, (scheme, colour) in enumerate(zip(SCHEMES, ("#1f77b4", "#444444"))):
             mine = [p for p in found if (p.panel, p.scheme) == (panel, scheme)]
             x = [i + 0.12 * (shift - 0.5) for i in range(len(mine))]
-            spread = [[p.ee.mean - p.ee.low for p in mine], [p.ee.high - p.ee.mean for p in mine]]
+            lost = [p.loss for p in mine]
+            spread = [[q.mean - q.low for q in lost], [q.high - q.mean for q in lost]]
             axis.errorbar(
-                x, [p.ee.mean for p in mine], yerr=spread, fmt="o-", color=colour, capsize=3,
+                x, [q.mean for q in lost], yerr=spread, fmt="o-", color=colour, capsize=3, lw=1.2,
                 label=labels[scheme],
             )  # fmt: skip
+        axis.axhline(0.0, color="black", lw=0.8)
         axis.set_xticks(range(len(values)), [label for label, _ in values])
-        axis.set(xlabel=f"{panel} / {unit}" if unit == "slots" else f"{panel} ({unit})")
+        axis.set(xlabel=f"{panel} ({unit})")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("energy efficiency after learning")
+    for line in grid:
+        line[0].set_ylabel("energy efficiency lost")
     axes[0].legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, bbox_inches="tight")
+    figure.savefig(path, dpi=130)
     plt.close(figure)
