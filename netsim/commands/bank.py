@@ -37,8 +37,8 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--realisations", type=int, default=32, metavar="R", help="noise draws (default 32)")
     parser.add_argument("--metric", default="minilm", metavar="NAME", help=f"one of {', '.join(METRICS)}")
     parser.add_argument("--mode", default="midpoint", metavar="MODE", help="of SBQ (default midpoint)")
-    parser.add_argument("--equal-energy", action="store_true",
-                        help="unit mean symbol energy for each number of bits, as the words are")  # fmt: skip
+    parser.add_argument("--energy", default="equal", metavar="NAME",
+                        help="symbols radiate what was granted (equal), else what words make them (nominal)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default 1)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, *.bank.npz")
     options = parser.parse_args(arguments)
@@ -53,7 +53,7 @@ def command(arguments: Sequence[str]) -> int:
     with progress("bank") as advance:
         bank = build_bank(
             codec, sentences, load_metric(options.metric), Streams(options.seed), options.realisations,
-            mode=options.mode, equal_energy=options.equal_energy, corpus=held_out.source, advance=advance,
+            mode=options.mode, energy=options.energy, corpus=held_out.source, advance=advance,
         )  # fmt: skip
     save_bank(bank, options.out)
     _report(bank, options.out)
@@ -81,8 +81,8 @@ def _report(bank: Bank, path: Path) -> None:
         markup=False,
     )
     energy = ", ".join(f"{10 * np.log10(e):+.2f} dB" for e in about["symbol_energy"])
-    scaled = "scaled to 0 dB" if about["equal_energy"] else "as it is"
-    out.print(f"mean symbol energy at 1, 2, 3 bits: {energy}, {scaled}")
+    done = "radiated as it is" if about["energy"] == "nominal" else "made 0 dB on the air"
+    out.print(f"mean symbol energy of the words at 1, 2, 3 bits: {energy}, {done}")
     out.print(
         f"floor of {about['metric']}: {about['floor']:.3f} ± {about['floor_std']:.3f} (standard deviation)"
     )

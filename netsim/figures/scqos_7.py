@@ -21,7 +21,7 @@ from netsim.streams import Streams
 from netsim.systems.scqos_ascii import send_ascii
 from netsim.systems.scqos_bank import Bank
 from netsim.systems.scqos_bank_build import CHOICES, Codec, decoded
-from netsim.systems.scqos_link import over_awgn
+from netsim.systems.scqos_link import NOMINAL, SCRAMBLED, on_air, over_awgn, symbol_energy
 from netsim.systems.scqos_radio import Downlink, channel, full_power_snr, line_of_sight
 from phy.channel import complex_normal
 from phy.units import THERMAL_NOISE_DBM_PER_HZ, linear_to_db
@@ -102,8 +102,9 @@ def _schemes(
     for n in CHOICES:
         quantizer, mapping = codec.quantizer(n), mapping_of(bank.embedding.shape[1], n)
         payload = mapping.pack(quantizer.encode(bank.embedding)).repeat(ues, axis=0)
+        air = on_air(mapping, bank.energy, symbol_energy(payload, mapping.num_bits))
         key = streams.kernel_key(f"figure/scqos-7/n{n}")
-        arrived = over_awgn(payload, mapping.num_bits, snr_db, key, index)
+        arrived = over_awgn(payload, mapping.num_bits, snr_db, key, index, air)
         errors = np.unpackbits(payload ^ arrived, axis=1).sum(axis=1)
         bits = np.full(len(refs), mapping.num_bits)
         yield (
@@ -113,7 +114,9 @@ def _schemes(
             bits,
         )
     for name, code in ASCII.items():
-        received = send_ascii(refs, snr_db, streams.kernel_key(f"figure/scqos-7/{code}"), index, code)
+        key = streams.kernel_key(f"figure/scqos-7/{code}")
+        text = SCRAMBLED if bank.energy == "equal" else NOMINAL
+        received = send_ascii(refs, snr_db, key, index, code, air=text)
         yield name, received.sentences, received.num_bit_errors, received.sent_bits
 
 

@@ -14,7 +14,7 @@ from netsim.semantics.similarity import SimilarityMetric
 from netsim.streams import Streams
 from netsim.systems.scqos_bank import Bank
 from netsim.systems.scqos_bank_build import CHOICES, Codec, decoded
-from netsim.systems.scqos_link import over_awgn
+from netsim.systems.scqos_link import on_air, over_awgn, symbol_energy
 
 SEED = 4
 LENGTHS = ((1, 6), (7, 8), (9, 11), (12, 15), (16, 29))  # words
@@ -65,8 +65,9 @@ def examples(
         for n in CHOICES:
             quantizer, mapping = codec.quantizer(n), mapping_of(bank.embedding.shape[1], n)
             payload = mapping.pack(quantizer.encode(bank.embedding[items]))
+            air = on_air(mapping, bank.energy, symbol_energy(payload, mapping.num_bits))
             key = Streams(SEED).kernel_key(f"figure/scqos-table-4/n{n}")
-            arrived = over_awgn(payload, mapping.num_bits, snr_db, key, np.arange(count))
+            arrived = over_awgn(payload, mapping.num_bits, snr_db, key, np.arange(count), air)
             hyps = decoded(codec, mapping.unpack(arrived), quantizer)
             scores = metric.sim(refs, hyps)
             found += [Example(r, snr_db, n, h, float(s)) for r, h, s in zip(refs, hyps, scores)]

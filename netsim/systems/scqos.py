@@ -70,6 +70,12 @@ class Semantics(Checked):
         source="scqos 3.2",
         rule=one_of("midpoint", "levels", "paper"),
     )
+    energy: str = parameter(
+        "bank",
+        meaning="symbols radiate what was granted (equal), what words make them (nominal), or as in the bank",
+        source="docs/papers/scqos.md",
+        rule=one_of("bank", "equal", "nominal"),
+    )
     compensator: bool = parameter(
         True, meaning="offset compensator behind the dequantiser", source="SC-QoS (10)"
     )

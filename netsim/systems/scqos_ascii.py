@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL
-from netsim.systems.scqos_link import over_awgn
+from netsim.systems.scqos_link import NOMINAL, OnAir, over_awgn
 from phy.coded_block import CodedBlock, transmit_blocks
 from phy.parameters import ParameterError
 
@@ -59,12 +59,14 @@ def send_ascii(
     index: np.ndarray,
     code: str = "uncoded",
     code_rate: float = 0.5,
+    air: OnAir = NOMINAL,
 ) -> AsciiReceived:
     """Sends sentences as text over AWGN at Es/N0 = snr_db, a float or float[n].
 
     Args:
         key: noise key. index: int64[n] >= 0, number of each sentence under the key; equal (key, index) give
             equal noise. code: one of CODES. code_rate: of the codes (convolutional: 1/2, 2/3, 3/4, 5/6).
+            air: whether uncoded text is scrambled (codewords always are).
     """
     if code not in CODES:
         raise ParameterError(f"code = {code!r}: must be one of {', '.join(CODES)}")
@@ -77,7 +79,7 @@ def send_ascii(
         rows = np.flatnonzero(lengths == length)
         block = np.stack([data[i] for i in rows])
         if code == "uncoded":
-            arrived = over_awgn(block, 8 * int(length), snr_db[rows], key, index[rows])
+            arrived = over_awgn(block, 8 * int(length), snr_db[rows], key, index[rows], air)
             sent_bits[rows] = 8 * length
         else:
             coded = CodedBlock(8 * int(length), BITS_PER_SYMBOL, code_rate, code=code)

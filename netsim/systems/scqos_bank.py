@@ -59,6 +59,11 @@ class Bank:
         """Largest number of bits a feature."""
         return self.similarity.shape[1]
 
+    @property
+    def energy(self) -> str:
+        """Whether the symbols of its words radiated what was granted (equal) or not (nominal)."""
+        return self.about.get("energy", "nominal")
+
     @cached_property
     def length(self) -> np.ndarray:
         """int64[i], words of each sentence."""

@@ -15,7 +15,7 @@ from netsim.semantics.sbq_mapping import mapping_of
 from netsim.semantics.similarity import SimilarityMetric, measured_floor
 from netsim.streams import Streams
 from netsim.systems.scqos_bank import GRID_DB, Bank
-from netsim.systems.scqos_link import over_awgn, symbol_energy
+from netsim.systems.scqos_link import on_air, over_awgn, symbol_energy
 
 CHOICES = (1, 2, 3)
 
@@ -63,7 +63,7 @@ def build_bank(
     realisations: int,
     grid_db: Sequence[float] = GRID_DB,
     mode: str = "midpoint",
-    equal_energy: bool = False,
+    energy: str = "equal",
     corpus: str = "",
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Bank:
@@ -71,7 +71,8 @@ def build_bank(
 
     Args:
         sentences: those of the bank, that the codec was not trained on. grid_db: Es/N0. mode: of SBQ.
-        equal_energy: scale the symbols of each number of bits to unit mean energy over these sentences.
+        energy: whether symbols radiate what was granted (equal) or as their words make them (nominal),
+            `scqos_link`.
         corpus: where the sentences come from, for the record. advance: called with (done, total).
     """
     refs = list(sentences)
@@ -87,15 +88,15 @@ def build_bank(
         clean[:, column] = metric.sim(refs, decoded(codec, words, quantizer))
         payload = np.repeat(mapping.pack(words), realisations, axis=0)
         energies.append(symbol_energy(mapping.pack(words), mapping.num_bits))
-        energy = energies[-1] if equal_energy else 1.0
+        air = on_air(mapping, energy, energies[-1])
         for k, snr_db in enumerate(grid_db):
             key = streams.kernel_key(f"bank/n{n}/{snr_db:g}")
-            arrived = over_awgn(payload, mapping.num_bits, snr_db, key, np.arange(len(payload)), energy)
+            arrived = over_awgn(payload, mapping.num_bits, snr_db, key, np.arange(len(payload)), air)
             hyps = decoded(codec, mapping.unpack(arrived), quantizer)
             similarity[:, column, k] = metric.sim(repeated, hyps).reshape(num, realisations)
             advance(column * len(grid_db) + k + 1, len(CHOICES) * len(grid_db))
     about = _about(codec, metric, refs, streams, mode, corpus)
-    about |= {"symbol_energy": energies, "equal_energy": equal_energy}
+    about |= {"symbol_energy": energies, "energy": energy}
     return Bank(tuple(refs), embedding, np.array(grid_db, np.float64), similarity, clean, about)
 
 

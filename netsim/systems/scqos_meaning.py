@@ -7,7 +7,9 @@ differ in how the bits fall.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,11 +20,13 @@ from netsim.streams import Streams
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_bank import Bank, interpolated, moments
 from netsim.systems.scqos_later import Backlog, Scores
-from phy.bursts import Bursts, Received
-from phy.link import transmit_bit
+from netsim.systems.scqos_link import OnAir, on_air, symbol_energy
+from phy.bursts import Bursts, Received, burst_bits
+from phy.link import equalised_symbols, transmit_bit
+from phy.modulation import map_bits
 from phy.table import transmit_table
 from phy.units import linear_to_db
-from phy.waveform import transmit_waveform
+from phy.waveform import equalised_waveform, transmit_waveform
 
 _NO_PAYLOAD = np.empty(0, np.uint8)
 
@@ -86,12 +90,22 @@ class ChainMeaning:
             [streams.kernel_key(f"noise/ue{u}") for u in range(scenario.downlink.num_ues)], dtype=np.uint64
         )
         self._payloads: dict[tuple[int, int], np.ndarray] = {}
+        energy = scenario.semantics.energy
+        self._air = {n: self._on_air(n, bank.energy if energy == "bank" else energy) for n in choices}
         self._backlog = Backlog(self._judge)
         self.num_items = bank.num_items
         self.sources: Sequence[str] = [
             f"text codec {codec.name} ({codec.sha256[:12]}), similarity {self._metric.name} "
             f"({self._metric.version}); {described(bank)}"
         ]
+
+    def _on_air(self, bits: int, energy: str) -> OnAir:
+        known = self._bank.about.get("symbol_energy")
+        if known is None:
+            words = self._quantisers[bits].encode(self._bank.embedding)
+            mapping = self._mappings[bits]
+            return on_air(mapping, energy, symbol_energy(mapping.pack(words), mapping.num_bits))
+        return on_air(self._mappings[bits], energy, float(known[bits - 1]))
 
     def features(self, item: np.ndarray) -> np.ndarray:
         return self._bank.embedding[item]
@@ -111,28 +125,74 @@ class ChainMeaning:
         """With matched beams and a channel that is flat over a sentence, what is left is one real gain: the
         SNR. Users lie on their own subcarriers, so nobody disturbs anybody (E-14).
         """
+        bursts, air, number = self._bursts(slot, ue, payloads, num_bits, first_symbol, snr)
+        received = self._sent(bursts, subcarriers)
+        arrived = np.split(received.payload, bursts.offset[1:])
+        plain = [a.masked(p[None], k[None])[0] for a, p, k in zip(air, arrived, number)]
+        return replace(received, payload=np.concatenate([*plain, _NO_PAYLOAD]))
+
+    def _bursts(
+        self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
+        first_symbol: np.ndarray, snr: np.ndarray,
+    ) -> tuple[Bursts, list[OnAir], np.ndarray]:  # fmt: skip
+        """The payloads as they go on the air, how each is masked, and its number."""
         num = len(ue)
         lengths = np.array([len(payload) for payload in payloads], dtype=np.int64)
+        air = [self._air[bits // self._bank.embedding.shape[1]] for bits in num_bits.tolist()]
+        # a sentence's number: of a user's sentences the later ones of a slot come after the first
+        number = slot + np.arange(num) - np.searchsorted(ue, ue)
+        masked = [a.masked(p[None], k[None])[0] for a, p, k in zip(air, payloads, number)]
         bursts = Bursts(
-            payload=np.concatenate([*payloads, _NO_PAYLOAD]),
+            payload=np.concatenate([*masked, _NO_PAYLOAD]),
             offset=np.cumsum(lengths) - lengths,
             num_bits=num_bits,
             bits_per_symbol=np.full(num, BITS_PER_SYMBOL, np.int64),
             h=np.ones((num, 1, 1), np.complex64),
-            es=snr,
+            es=snr / np.array([a.energy for a in air]),
             n0=1.0,
             first_symbol=first_symbol,
             key=self._keys[ue],
             slot=np.full(num, slot, np.int64),
         )
+        return bursts, air, number
+
+    def _sent(self, bursts: Bursts, subcarriers: np.ndarray) -> Received:
         if self._level == "waveform":
-            taps = np.ones((num, 1, 1), np.complex128)
+            taps = np.ones((bursts.size, 1, 1), np.complex128)
             return transmit_waveform(bursts, self._ofdm, taps, subcarriers)
         if self._level == "table":
             from netsim.link_ofdm import measured_table
 
             return transmit_table(bursts, measured_table(BITS_PER_SYMBOL))
         return transmit_bit(bursts)
+
+    def equalised(
+        self, slot: int, ue: np.ndarray, payloads: Sequence[np.ndarray], num_bits: np.ndarray,
+        first_symbol: np.ndarray, snr: np.ndarray, subcarriers: np.ndarray,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]] | tuple[None, None]:  # fmt: skip
+        """What `transmit` slices and what was sent, complex64[symbols] a payload: for looking at. Level
+        `table` has no symbols.
+        """
+        bursts, _, _ = self._bursts(slot, ue, payloads, num_bits, first_symbol, snr)
+        if self._level == "table":
+            return None, None
+        if self._level == "waveform":
+            taps = np.ones((bursts.size, 1, 1), np.complex128)
+            y, _, start, _ = equalised_waveform(bursts, self._ofdm, taps, subcarriers)
+        else:
+            y, _, start, _ = equalised_symbols(bursts)
+        sent = [map_bits(burst_bits(bursts, i, pad=True), BITS_PER_SYMBOL) for i in range(bursts.size)]
+        return [y[first:last] for first, last in itertools.pairwise(start)], sent
+
+    def read(self, payload: np.ndarray, bits: int) -> str:
+        """The sentence that the receiver makes of one payload uint8 of `bits` bits a feature."""
+        words = self._mappings[bits].unpack(payload[None, :])
+        features = self._quantisers[bits].decode(words)
+        return self._codec.decode(features, np.array([bits]) if self._compensated else None)[0]
+
+    def sentence(self, item: int) -> str:
+        """The sentence of the bank."""
+        return self._bank.sentences[item]
 
     def similarity(
         self, slot: int, ue: np.ndarray, item: np.ndarray, bits: np.ndarray, snr: np.ndarray,

@@ -15,8 +15,9 @@ from netsim.streams import Streams
 from netsim.systems.scqos_bank_build import build_bank, decoded, smallest_hashes
 from netsim.systems.scqos_bank_file import load_bank, save_bank
 from netsim.systems.scqos_bank_synthetic import synthetic_bank
-from netsim.systems.scqos_link import over_awgn, symbol_energy
+from netsim.systems.scqos_link import NOMINAL, on_air, over_awgn, symbol_energy
 from phy.parameters import ParameterError
+from phy.theory import ber_awgn
 
 WORDS = [
     "we",
@@ -114,21 +115,35 @@ def test_the_bank_says_what_it_is(built):
     assert 0.0 < bank.about["floor"] < 0.6
 
 
-def test_energy_can_be_made_equal(built):
-    """Symbols scaled to unit mean energy: the errors of unscaled ones at an SNR lower by their energy."""
+def test_words_radiate_what_was_granted(built):
+    """`equal`: words of 2 bits scaled to unit mean energy, others scrambled, so that the closed form holds;
+    `nominal`: symbols as they are.
+    """
     codec, bank = built
-    words, mapping = codec.quantizer(3).encode(codec.features), mapping_of(8, 3)
-    payload = mapping.pack(words)
-    energy = symbol_energy(payload, mapping.num_bits)
-    assert bank.about["symbol_energy"][2] == pytest.approx(energy) and energy != pytest.approx(1.0, abs=0.02)
-    scaled = over_awgn(payload, mapping.num_bits, 8.0, 5, np.arange(40), energy)
-    shifted = over_awgn(payload, mapping.num_bits, 8.0 - 10 * np.log10(energy), 5, np.arange(40))
-    np.testing.assert_array_equal(scaled, shifted)
+    assert bank.energy == "equal"
+    for n in (1, 2, 3):
+        words, mapping = codec.quantizer(n).encode(codec.features), mapping_of(8, n)
+        payload = np.repeat(mapping.pack(words), 2000, axis=0)
+        energy, index = symbol_energy(payload, mapping.num_bits), np.arange(len(payload))
+        assert bank.about["symbol_energy"][n - 1] == pytest.approx(energy)
+        assert energy != pytest.approx(1.0, abs=0.02)
+        assert on_air(mapping, "nominal", energy) == NOMINAL
+        air = on_air(mapping, "equal", energy)
+        masked = air.masked(payload, index)
+        assert symbol_energy(masked, mapping.num_bits) / air.energy == pytest.approx(1.0, abs=0.01)
+        np.testing.assert_array_equal(air.masked(masked, index), payload)
+        arrived = over_awgn(payload, mapping.num_bits, 8.0, 5, index, air)
+        wrong, bits = int(np.unpackbits(arrived ^ payload).sum()), payload.shape[0] * mapping.num_bits
+        expected = float(ber_awgn(4, 10**0.8))
+        inside = abs(wrong / bits - expected) < 4.0 * np.sqrt(expected / bits * 1.5)
+        assert inside == (n != 2), n
     every = np.arange(256, dtype=np.uint8)[:, None]
     assert symbol_energy(every, 8) == pytest.approx(1.0, rel=1e-6)
     metric = load_metric("token_f1")
-    equal = build_bank(codec, codec.sentences, metric, Streams(1), 4, GRID_DB, equal_energy=True)
-    assert equal.about["equal_energy"] and equal.about["symbol_energy"] == bank.about["symbol_energy"]
+    nominal = build_bank(codec, codec.sentences, metric, Streams(1), 4, GRID_DB, energy="nominal")
+    assert nominal.energy == "nominal" and nominal.about["symbol_energy"] == bank.about["symbol_energy"]
+    with pytest.raises(ParameterError, match="must be one of equal, nominal"):
+        on_air(mapping_of(8, 1), "loud", 1.0)
 
 
 def test_file_holds_the_bank(built, tmp_path):
