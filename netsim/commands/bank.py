@@ -37,8 +37,8 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--realisations", type=int, default=32, metavar="R", help="noise draws (default 32)")
     parser.add_argument("--metric", default="minilm", metavar="NAME", help=f"one of {', '.join(METRICS)}")
     parser.add_argument("--mode", default="midpoint", metavar="MODE", help="of SBQ (default midpoint)")
-    parser.add_argument("--energy", default="equal", metavar="NAME",
-                        help="symbols radiate what was granted (equal), else what words make them (nominal)")  # fmt: skip
+    radiated = "symbols radiate what was granted (equal, default), or what words make them (nominal)"
+    parser.add_argument("--energy", default="equal", metavar="NAME", help=radiated)
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the noise (default 1)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write, *.bank.npz")
     options = parser.parse_args(arguments)
