@@ -184,6 +184,7 @@ def train(
     from netsim.agents.networks import use_one_thread
 
     use_one_thread()
+    own = system(plan.scenario)
     run = _Training(plan)
     checkpoint = weights_file(plan, out).with_suffix(".checkpoint")
     if resume and checkpoint.is_file():
@@ -192,7 +193,7 @@ def train(
         run.run_processes(report)
     while run.iterations_done < plan.iterations:
         run.run_segment(report)
-        if run.iterations_done % (SEGMENT * _SEGMENTS_KEPT) == 0:
+        if run.iterations_done % (SEGMENT * min(_SEGMENTS_KEPT, own.SEGMENTS_KEPT)) == 0:
             files.save(checkpoint, run.arrays(), plan.about() | {"done": run.iterations_done})
     return _write(plan, run, weights_file(plan, out), checkpoint)
 

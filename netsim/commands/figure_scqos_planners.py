@@ -1,4 +1,7 @@
-"""`python -m netsim figure scqos-6|8|9|10`: the planners and bounds of SC-QoS over a sweep."""
+"""`python -m netsim figure scqos-6|8|9|10`: planners, bounds and agents of SC-QoS over a sweep.
+
+Agents are shown for the banks that `learner_banks` names; what is missing is trained first.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,15 @@ from rich.table import Table
 
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_planners as figure
-from netsim.figures.scqos_planners import Score
+from netsim.figures import scqos_trained as trained
+from netsim.figures.scqos_planners import Score, Setting
 from netsim.figures.scqos_planners_plot import TABLES, draw, write_csv
+from netsim.figures.scqos_trained import Learner, Lines
 from netsim.systems.scqos_bank_file import load_bank, shipped_banks, suffix
+from phy.parameters import ParameterError
+
+PROPOSED, GUIDED = Learner(), Learner(guided=True)
+GUIDED_AT = (Setting(min_similarity=0.75), Setting())  # of Fig. 10
 
 TITLES = {
     "scqos-6": "share of 1 / 2 / 3 bits by the minimum similarity",
@@ -19,16 +28,33 @@ TITLES = {
 
 def main(request: Request) -> None:
     """Computes, prints, writes CSV and picture, for every bank that ships."""
-    request.one_process()
+    if request.episodes is not None or request.slots is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
     for name in shipped_banks():
         _make(request, name)
+
+
+def learner_banks() -> list[str]:
+    """Banks with trained agents: the reference grammar, whose codec no longer changes."""
+    return [name for name in shipped_banks() if name == "grammar"]
+
+
+def trained_at(name: str) -> list[Setting]:
+    """Settings of a figure at which agents are trained: the lines through the default setting."""
+    lines = {s for sweep in ("scqos-6", "scqos-8", "scqos-9") for s in figure.SWEEPS[sweep]}
+    return [setting for setting in figure.SWEEPS[name] if setting in lines]
 
 
 def _make(request: Request, bank_name: str) -> None:
     bank = load_bank(bank_name)
     bank = bank.select(~bank.in_training)
+    settings = trained_at(request.name) if bank_name in learner_banks() else []
+    guided = [s for s in settings if s in GUIDED_AT and request.name == "scqos-10"]
+    lines = Lines({PROPOSED: settings, GUIDED: guided}, bank_name, request.quick)
+    with progress(f"{request.name}: training") as advance:
+        trained.ensure(lines.plans(), request.jobs, advance)
     with progress(request.name) as advance:
-        found = figure.sweep(request.name, bank, 60 if request.quick else 200, advance)
+        found = figure.sweep(request.name, bank, 60 if request.quick else 200, advance, lines)
     out = console(140)
     for table in _losses(found) if request.name == "scqos-10" else [_values(request.name, found)]:
         out.print(table)
@@ -66,15 +92,18 @@ def _losses(found: list[Score]) -> list[Table]:
         title = f"S_th = {threshold:.2f}: loss against {figure.REFERENCE} in % of it (paired 95 %)"
         table = Table(title=title, header_style="bold")
         table.add_column("policy")
-        best = [s.psi for s in here if s.policy == figure.REFERENCE]
-        for bandwidth_hz, psi in zip(figure.BANDWIDTHS_HZ, best):
+        best = {s.bandwidth_hz: s.psi for s in here if s.policy == figure.REFERENCE}
+        for bandwidth_hz, psi in best.items():
             table.add_column(f"{bandwidth_hz / 1e3:g} kHz\n{psi:.3f}", justify="right")
-        for policy in TABLES:
-            mine = [s for s in here if s.policy == policy]
-            cells = [
-                f"{100 * s.loss / psi:.1f} ±{50 * (s.loss_high - s.loss_low) / psi:.1f}"
-                for s, psi in zip(mine, best)
-            ]
-            table.add_row(policy, *cells)
+        for policy in dict.fromkeys((*TABLES, GUIDED.name)):
+            mine = {s.bandwidth_hz: s for s in here if s.policy == policy}
+            table.add_row(policy, *(_loss(mine.get(bandwidth), psi) for bandwidth, psi in best.items()))
         tables.append(table)
     return tables
+
+
+def _loss(score: Score | None, best: float) -> str:
+    """A cell: loss in % of the reference; empty where nobody was trained."""
+    if score is None:
+        return ""
+    return f"{100 * score.loss / best:.1f} ±{50 * (score.loss_high - score.loss_low) / best:.1f}"

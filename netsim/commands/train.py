@@ -30,7 +30,12 @@ def command(arguments: Sequence[str]) -> int:
         "noise-free evaluation go to DIR; a training that was interrupted goes on with --resume.",
     )
     parser.add_argument("scenario", help="scenario file, e.g. scenarios/toscn.py")
-    parser.add_argument("--agent", required=True, metavar="NAME", help="ddpg, a3c, greedy or greedy_sc")
+    parser.add_argument(
+        "--agent",
+        required=True,
+        metavar="NAME",
+        help="toscn: ddpg, a3c, greedy, greedy_sc; scqos: hybrid, sac, ddpg, td3, d3qn",
+    )
     parser.add_argument(
         "--preset", action="append", default=[], metavar="NAME",
         help="of the agent (tuned, paper; default tuned) or of the scenario (mbyte, ...); repeatable",
@@ -38,7 +43,9 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--phy", metavar="LEVEL", help="level of fidelity to train at: paper, table, bit, ..."
     )
-    parser.add_argument("--iterations", type=int, default=600, metavar="N", help="episodes (default 600)")
+    parser.add_argument(
+        "--iterations", type=int, metavar="N", help="episodes (default 600; of scqos 20, 32 runs at once)"
+    )
     parser.add_argument("--seeds", default="0", metavar="S,S", help="training seeds (default 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in DIR")
@@ -79,7 +86,10 @@ def _plans(options: argparse.Namespace) -> list[training.Plan]:
         if not equals:
             raise ParameterError(f"--param {text}: must be NAME=VALUE")
         changes[name] = value
-    return [training.plan(scenario, agent, preset, options.iterations, seed, changes) for seed in seeds]
+    iterations = options.iterations
+    if iterations is None:
+        iterations = training.system(scenario).ITERATIONS
+    return [training.plan(scenario, agent, preset, iterations, seed, changes) for seed in seeds]
 
 
 def train_all(plans: Sequence[training.Plan], out: Path, jobs: int, resume: bool) -> list[training.Result]:

@@ -1,4 +1,4 @@
-"""SC-QoS without learning: every planner, bound and baseline on the same slots, and Figures 6, 8, 9 and 10.
+"""SC-QoS: every planner, bound and baseline on the same slots, and Figures 6, 8, 9 and 10.
 
 A slot is a channel and a sentence for each user; what a plan is worth in it is an expectation over the bank's
 noise realisations, so that the slots are the only source of chance and policies are compared in pairs.
@@ -154,12 +154,19 @@ class Score:
     share_2: float
     share_3: float
     slots: int
+    seeds: int = 0  # of the training, where there was one
 
 
 def sweep(
-    name: str, bank: Bank, num_slots: int, advance: Callable[[int, int], None] = lambda done, total: None
+    name: str,
+    bank: Bank,
+    num_slots: int,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+    learners: Callable[[Setting, Slots, np.ndarray], list[Score]] = lambda setting, slots, reference: [],
 ) -> list[Score]:
-    """All policies at all settings of the figure."""
+    """All policies at all settings of the figure; `learners` adds those of trained agents, given the slots
+    and what the reference earns in them.
+    """
     found = []
     for done, setting in enumerate(SWEEPS[name], 1):
         downlink = Downlink(power_dbm=setting.power_dbm, bandwidth_hz=setting.bandwidth_hz)
@@ -175,5 +182,7 @@ def sweep(
                     i.mean, i.low, i.high, loss.mean, loss.low, loss.high, one, two, three, num_slots,
                 )
             )  # fmt: skip
+        assert reference is not None
+        found += learners(setting, slots, reference)
         advance(done, len(SWEEPS[name]))
     return found

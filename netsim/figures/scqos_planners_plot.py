@@ -1,4 +1,4 @@
-"""CSV and pictures of SC-QoS Figures 6, 8, 9 and 10 for the policies that learn nothing."""
+"""CSV and pictures of SC-QoS Figures 6, 8, 9 and 10."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ AXES = {
     "scqos-8": ("power_dbm", "transmit power [dBm]", 1.0),
     "scqos-9": ("bandwidth_hz", "bandwidth [kHz]", 1e3),
 }
-LINES = ("aware_in", "aware_cf", "local_probe", "oracle_snr", "mapping 3 dB", "rate_only", "random")
-BARS = ("oracle_snr", "local_probe", "aware_cf")
-TABLES = ("mapping 1 dB", "mapping 3 dB", "mapping 6 dB", "mapping_valid 6 dB")
+LINES = (
+    "aware_in", "aware_cf", "local_probe", "oracle_snr", "hybrid", "mapping 3 dB", "rate_only", "random"
+)  # fmt: skip
+BARS = ("oracle_snr", "hybrid", "local_probe", "aware_cf")
+TABLES = ("mapping 1 dB", "mapping 3 dB", "mapping 6 dB", "mapping_valid 6 dB", "hybrid")
 
 
 def write_csv(found: list[Score], path: Path) -> None:
@@ -48,10 +50,15 @@ def draw(name: str, found: list[Score], path: Path) -> None:
     plt.close(figure)
 
 
+def _present(names: tuple[str, ...], found: list[Score]) -> list[str]:
+    """Those of the policies that there are."""
+    return [name for name in names if any(s.policy == name for s in found)]
+
+
 def _lines(plt, found: list[Score], field: str, label: str, unit: float):
-    """Psi of LINES over a parameter, 95 % intervals over slots."""
+    """Psi of LINES over a parameter, 95 % intervals over slots (of agents: over training seeds)."""
     figure, axis = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    for policy in LINES:
+    for policy in _present(LINES, found):
         mine = [s for s in found if s.policy == policy]
         y = np.array([s.psi for s in mine])
         spread = [y - [s.low for s in mine], np.array([s.high for s in mine]) - y]
@@ -65,8 +72,9 @@ def _lines(plt, found: list[Score], field: str, label: str, unit: float):
 
 def _shares(plt, found: list[Score]):
     """Share of sentences sent with 1, 2 and 3 bits over the similarity threshold."""
-    figure, panels = plt.subplots(1, len(BARS), figsize=(11, 3.8), sharey=True, layout="constrained")
-    for panel, policy in zip(panels, BARS):
+    bars = _present(BARS, found)
+    figure, panels = plt.subplots(1, len(bars), figsize=(13, 3.8), sharey=True, layout="constrained")
+    for panel, policy in zip(panels, bars):
         mine = [s for s in found if s.policy == policy]
         x, bottom = np.arange(len(mine)), np.zeros(len(mine))
         for n, field in enumerate(("share_1", "share_2", "share_3"), 1):
@@ -86,13 +94,14 @@ def _losses(plt, found: list[Score]):
     for panel, threshold in zip(panels, THRESHOLDS):
         here = [s for s in found if s.min_similarity == threshold]
         best = np.array([s.psi for s in here if s.policy == "oracle_snr"])
-        for policy in TABLES:
+        for policy in _present(TABLES, here):
             mine = [s for s in here if s.policy == policy]
+            at = [BANDWIDTHS_HZ.index(s.bandwidth_hz) for s in mine]  # agents: not trained at every point
             y = np.array([s.loss for s in mine])
             spread = np.array([y - [s.loss_low for s in mine], np.array([s.loss_high for s in mine]) - y])
-            x = np.array(BANDWIDTHS_HZ) / 1e3
+            x = np.array(BANDWIDTHS_HZ)[at] / 1e3
             style = {"marker": "o", "markersize": 3, "capsize": 2, "label": policy}
-            panel.errorbar(x, 100 * y / best, yerr=100 * spread / best, **style)
+            panel.errorbar(x, 100 * y / best[at], yerr=100 * spread / best[at], **style)
         panel.set(title=f"S_th = {threshold:.2f}", xlabel="bandwidth [kHz]")
         panel.axhline(13.0, color="0.5", linestyle=":", linewidth=1, label="13 % (paper)")
         panel.grid(alpha=0.35)

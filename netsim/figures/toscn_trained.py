@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,13 @@ import numpy as np
 from netsim import params, training
 from netsim.agents import files
 from netsim.agents.catalogue import LEARNERS
+from netsim.figures import trainings
 from netsim.streams import Streams
 from netsim.systems import toscn_learning
 from netsim.systems.toscn import Toscn
 from phy.ofdm import Ofdm
 
-CACHE = Path("results/agents")
+CACHE = trainings.CACHE
 ITERATIONS, QUICK_ITERATIONS = 600, 100
 BIT_EPISODES = 20  # episodes of an evaluation at level bit
 EVERY_SEED = (0, 1, 2)
@@ -68,25 +66,7 @@ def ensure(
     """The trained agents of the plans, in their order; trains those that are missing, resumes the broken
     off.
     """
-    missing = [plan for plan in plans if training.finished(plan, CACHE) is None]
-    _each(partial(training.train, out=CACHE), missing, jobs, advance)
-    found = [training.finished(plan, CACHE) for plan in plans]
-    return [result for result in found if result is not None]
-
-
-def _each(work: Callable, arguments: Sequence, jobs: int, advance: Callable[[int, int], None]) -> list:
-    """`work` on every argument, in processes; results in the order of the arguments."""
-    results: list = []
-    if jobs == 1 or len(arguments) < 2:
-        for argument in arguments:
-            results.append(work(argument))
-            advance(len(results), len(arguments))
-        return results
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for result in pool.map(work, arguments):
-            results.append(result)
-            advance(len(results), len(arguments))
-    return results
+    return trainings.ensure(plans, CACHE, jobs, advance)
 
 
 @dataclass(frozen=True)
@@ -128,7 +108,7 @@ def evaluate_all(
     jobs_wanted: Iterable[Job], jobs: int, advance: Callable[[int, int], None]
 ) -> list[Evaluation]:
     """All evaluations, on the same worlds (seed 123, never trained on)."""
-    return _each(evaluate, list(jobs_wanted), jobs, advance)
+    return trainings.each(evaluate, list(jobs_wanted), jobs, advance)
 
 
 def evaluate(job: Job) -> Evaluation:

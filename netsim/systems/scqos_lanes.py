@@ -38,6 +38,8 @@ def refusal(scenario: Scqos) -> str | None:
         return "traffic: must be saturated, a sentence always waiting"
     if scenario.csi.age_slots:
         return f"csi.age_slots = {scenario.csi.age_slots}: must be 0"
+    if scenario.csi.age_slots:
+        return f"csi.age_slots = {scenario.csi.age_slots}: must be 0"
     if scenario.signalling != Signalling():
         return "signalling: must be without delays and losses"
     return None

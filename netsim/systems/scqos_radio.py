@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -87,23 +88,23 @@ class Downlink(Checked):
         if len(self.distance_m) != self.num_ues:
             raise self.error("distance_m", f"must have num_ues={self.num_ues} values")
 
-    @property
+    @cached_property
     def power_w(self) -> float:
         """Total transmit power."""
         return float(dbm_to_watt(self.power_dbm))
 
-    @property
+    @cached_property
     def noise_w(self) -> float:
         """Noise power of a user (at an equal share of the band where it scales)."""
         return float(dbm_to_watt(self.noise_dbm))
 
-    @property
+    @cached_property
     def path_gain(self) -> np.ndarray:
         """float64[u], linear power gain L_u."""
         loss_db = log_distance_db(self.distance_m, self.path_loss_exponent, self.path_loss_1m_db)
         return db_to_linear(-loss_db)
 
-    @property
+    @cached_property
     def mean_snr(self) -> np.ndarray:
         """float64[u], power_w L_u / noise_w: mean SNR per antenna at full power."""
         return self.power_w * self.path_gain / self.noise_w

@@ -69,15 +69,21 @@ class Tally:
         shape = (num, self._scenario.downlink.num_ues)
         bits, similarity, latency = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
         if self._sentences:
-            slot, ue, n, s, g = (np.array(column) for column in zip(*self._sentences))
-            bits[slot, ue], similarity[slot, ue], latency[slot, ue] = n, s, g
+            slot, ue, n, s, g = zip(*self._sentences)
+            place = np.array(slot), np.array(ue)
+            bits[place], similarity[place], latency[place] = n, [float(x) for x in s], g
         slots = {
-            "reward": np.array(self._slots["reward"][:num]),
-            "objective": np.array(self._slots["objective"][:num]),
+            "reward": _numbers(self._slots["reward"][:num]),
+            "objective": _numbers(self._slots["objective"][:num]),
             "packets": np.array(self._delivered),
-            "violations": np.array(self._slots["num_violations"][:num]) > 0,
+            "violations": _numbers(self._slots["num_violations"][:num]) > 0,
         }
         return _figures(self._scenario, slots, bits, similarity, latency)
+
+
+def _numbers(values: list[float]) -> np.ndarray:
+    """float64[t]; at levels with bits a slot's worth is found when it is looked at, many slots together."""
+    return np.array([float(value) for value in values])
 
 
 def lane_figures(scenario: Scqos, played: list[Slots]) -> dict[str, np.ndarray]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from netsim.agents.learner import View
 
 PRESETS = ("tuned", "paper")  # the first is the default (specification toscn 4.3)
+ITERATIONS = 600  # of a training, unless told otherwise
+SEGMENTS_KEPT = 5  # segments between checkpoints
 SHIPPED = Path(__file__).resolve().parent.parent / "agents" / "weights"
 
 

@@ -1,0 +1,203 @@
+"""Trained agents of SC-QoS that figures share: one training per agent, setting, bank and seed, and what its
+decisions are worth on the slots that the planners are judged on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netsim import params, stats, training
+from netsim.agents import files
+from netsim.figures import trainings
+from netsim.figures.scqos_planners import Score, Setting, Slots
+from netsim.systems import scqos_learning
+from netsim.systems.scqos import Scqos
+from netsim.systems.scqos_mdp import Previous, nothing
+from netsim.systems.scqos_model import latency_s, reward, valid_sqe
+from netsim.systems.scqos_oracles import Plan
+from netsim.systems.scqos_radio import assigned_channel, snr_of_beams
+from netsim.systems.scqos_trained import TrainedScqos
+from phy.units import linear_to_db
+
+CACHE = trainings.CACHE
+PROPOSED = "hybrid"
+AGENTS = ("hybrid", "td3", "ddpg", "d3qn")
+SEEDS, SWEEP_SEEDS = (0, 1, 2), (0, 1)  # at the default setting, elsewhere
+SWEEP_ITERATIONS = QUICK_ITERATIONS = 10
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One kind of trained agent. `guided`: it learned from the mean similarity at (bits, SNR), not from what
+    became of sentences.
+    """
+
+    agent: str = PROPOSED
+    guided: bool = False
+
+    @property
+    def name(self) -> str:
+        """How figures call it."""
+        return f"{self.agent}, mapping-guided" if self.guided else self.agent
+
+    def plan(self, setting: Setting, bank: str, seed: int, quick: bool) -> training.Plan:
+        """Its training."""
+        changes = {"world": "scenario"} if self.guided else {}
+        longest = SWEEP_ITERATIONS if self.guided or setting != Setting() else scqos_learning.ITERATIONS
+        iterations = QUICK_ITERATIONS if quick else longest
+        scenario = scenario_of(setting, bank)
+        if self.guided:
+            scenario = _changed(scenario, {"phy": "paper", "semantics.surrogate": "mapping"})
+        return training.plan(scenario, self.agent, training.AGENT_PRESETS[0], iterations, seed, changes)
+
+
+def scenario_of(setting: Setting, bank: str) -> Scqos:
+    """The scenario at a setting of the figures."""
+    return _changed(
+        Scqos(),
+        {
+            "semantics.bank": bank,
+            "utility.min_similarity": setting.min_similarity,
+            "downlink.power_dbm": setting.power_dbm,
+            "downlink.bandwidth_hz": setting.bandwidth_hz,
+        },
+    )
+
+
+def _changed(scenario: Scqos, values: dict[str, Any]) -> Scqos:
+    changed = params.override(scenario, values)
+    assert isinstance(changed, Scqos)
+    return changed
+
+
+def wanted(
+    learners: Iterable[Learner], settings: Iterable[Setting], bank: str, quick: bool
+) -> list[training.Plan]:
+    """The trainings behind a figure: three seeds at the default setting, two elsewhere; one if quick."""
+    plans = []
+    for setting in settings:
+        for learner in learners:
+            plans += [learner.plan(setting, bank, seed, quick) for seed in seeds_of(setting, quick)]
+    return plans
+
+
+def seeds_of(setting: Setting, quick: bool) -> tuple[int, ...]:
+    """Training seeds at a setting."""
+    if quick:
+        return SEEDS[:1]
+    return SEEDS if setting == Setting() else SWEEP_SEEDS
+
+
+def ensure(plans: Sequence[training.Plan], jobs: int, advance: Advance) -> list[training.Result]:
+    """The trained agents, in the order of the plans; trains those that are missing."""
+    return trainings.ensure(plans, CACHE, jobs, advance)
+
+
+def policy_of(plan: training.Plan) -> TrainedScqos:
+    """The policy of a training that is done."""
+    assert isinstance(plan.scenario, Scqos)
+    path = training.weights_file(plan, CACHE)
+    return scqos_learning.from_file(plan.scenario, path, *files.load(path))
+
+
+def decisions(slots: Slots, policy: TrainedScqos) -> Plan:
+    """What a trained agent decides in the slots, one after the other (its state holds what became of the
+    last one: drawn from the bank).
+    """
+    space, layout = slots.space, policy.view.layout
+    num, users = slots.num_slots, slots.space.num_ues
+    uniform = slots.streams.sequential("figure/scqos/outcomes").random((num, 2, users))
+    features = slots.bank.embedding[slots.item]
+    previous = nothing(space, (1,))
+    found = []
+    for t in range(num):
+        h = slots.h[t : t + 1]
+        state = layout.vector(previous, features[t : t + 1], h, slots.full_snr[t : t + 1])
+        bits, subchannel, band, power, beams = policy.view.decode(policy.vectors(state), h)
+        found.append((bits[0], subchannel[0], band[0], power[0]))
+        previous = _outcome(slots, t, uniform[t], (bits, subchannel, band, power, beams))
+    bits, subchannel, band, power = (np.array(part) for part in zip(*found))
+    return Plan(bits, subchannel, band, power, np.full(num, np.nan))
+
+
+def _outcome(slots: Slots, t: int, uniform: np.ndarray, decision: tuple[np.ndarray, ...]) -> Previous:
+    bits, subchannel, band, power, beams = decision
+    downlink, utility = slots.downlink, slots.utility
+    h = assigned_channel(slots.h[t : t + 1], subchannel)
+    snr = snr_of_beams(downlink, h, np.sqrt(downlink.power_w * power)[..., None] * beams)
+    latency, dropped = latency_s(utility, slots.planner.ofdm, bits, downlink.bandwidth_hz * band, snr)
+    drawn = slots.bank.draw(slots.item[t : t + 1], bits, linear_to_db(snr), uniform[:, None])
+    similarity = np.where(dropped, 0.0, drawn)
+    return Previous(
+        bits=bits,
+        subchannel=subchannel,
+        band_share=band,
+        power_share=power,
+        beams=np.sqrt(power)[..., None] * beams,
+        valid_sqe=valid_sqe(utility, similarity, bits),
+        latency=latency / utility.max_latency_s,
+        reward=reward(utility, similarity, bits, latency),
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A learner on the slots of a setting: Psi float64[seed, t] and bits int64[seed, t, u]."""
+
+    psi: np.ndarray
+    bits: np.ndarray
+
+
+def judged(slots: Slots, plans: Sequence[training.Plan]) -> Judged:
+    """The seeds of one learner on the same slots."""
+    made = [decisions(slots, policy_of(plan)) for plan in plans]
+    return Judged(np.stack([slots.psi(plan) for plan in made]), np.stack([plan.bits for plan in made]))
+
+
+def score(setting: Setting, name: str, found: Judged, reference: np.ndarray) -> Score:
+    """A learner's line: means over seeds and slots; intervals over seeds (Student's t), over slots where
+    there is one seed.
+    """
+    if len(found.psi) > 1:
+        i = stats.mean_interval(found.psi.mean(axis=1))
+        loss = stats.mean_interval((reference - found.psi).mean(axis=1))
+    else:
+        i, loss = stats.mean_interval(found.psi[0]), stats.paired_interval(reference, found.psi[0])
+    one, two, three = (float(np.mean(found.bits == n)) for n in (1, 2, 3))
+    return Score(
+        setting.min_similarity, setting.power_dbm, setting.bandwidth_hz, name, i.mean, i.low, i.high,
+        loss.mean, loss.low, loss.high, one, two, three, found.psi.shape[1], len(found.psi),
+    )  # fmt: skip
+
+
+class Lines:
+    """The learners' lines of a sweep, as `scqos_planners.sweep` asks for them.
+
+    Args:
+        trained_at: settings at which each kind of agent is trained.
+    """
+
+    def __init__(self, trained_at: Mapping[Learner, Sequence[Setting]], bank: str, quick: bool) -> None:
+        self._trained_at, self._bank, self._quick = trained_at, bank, quick
+
+    def plans(self) -> list[training.Plan]:
+        """All trainings that the lines need."""
+        return [
+            plan
+            for learner, settings in self._trained_at.items()
+            for plan in wanted([learner], settings, self._bank, self._quick)
+        ]
+
+    def __call__(self, setting: Setting, slots: Slots, reference: np.ndarray) -> list[Score]:
+        """Scores at a setting; none where nobody was trained."""
+        found = []
+        for learner, settings in self._trained_at.items():
+            if setting in settings:
+                plans = wanted([learner], [setting], self._bank, self._quick)
+                found.append(score(setting, learner.name, judged(slots, plans), reference))
+        return found
