@@ -27,6 +27,8 @@ def main(request: Request) -> int:
     ):  # fmt: skip
         if value is not None and value < least:
             raise ParameterError(f"--{option} {value}: must be >= {least}")
+    if request.codec is not None and not name.startswith("scqos-"):
+        raise ParameterError(f"--codec {request.codec}: must go with a figure of scqos, not {name}")
     make = FIGURES[name]
     if isinstance(make, str):
         make = importlib.import_module(make).main

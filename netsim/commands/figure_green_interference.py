@@ -49,11 +49,12 @@ def _rate(p: figure.Point) -> str:
 def _effects(rows: list[effect.Effect]) -> Table:
     title = "EE at the lowest power, k chosen by the formula (95 % interval over drops; loss paired)"
     table = Table(title=title, header_style="bold")
-    for name in ("cells", "interference", "EE", "lost against the formula"):
+    for name in ("cells", "interference", "EE", "lost against the formula", "another k is best"):
         table.add_column(name, justify="left" if name == "interference" else "right")
     for row in rows:
         half, lost = (row.ee.high - row.ee.low) / 2, (row.lost.high - row.lost.low) / 2
         label = figure.LABELS.get(row.interference, row.interference)
         loss = "" if row.interference == "formula" else f"{row.lost.mean:.4f} ±{lost:.4f}"
-        table.add_row(str(row.num_cells), label, f"{row.ee.mean:.4f} ±{half:.4f}", loss)
+        other = "" if row.interference == "formula" else f"{row.other_k.mean:.3f}"
+        table.add_row(str(row.num_cells), label, f"{row.ee.mean:.4f} ±{half:.4f}", loss, other)
     return table

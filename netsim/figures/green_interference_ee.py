@@ -26,12 +26,15 @@ _SEED = 2026
 
 @dataclass(frozen=True)
 class Effect:
-    """Energy efficiency with one kind of interference, and its paired difference to the formula."""
+    """Energy efficiency with one kind of interference, its paired difference to the formula, and the share of
+    users and slots for whom another k would be the best (10.6 e).
+    """
 
     num_cells: int
     interference: str
     ee: stats.Interval
     lost: stats.Interval
+    other_k: stats.Interval
 
 
 def effects(found: list[Point], num_drops: int = 30, num_slots: int = 150) -> list[Effect]:
@@ -43,12 +46,13 @@ def effects(found: list[Point], num_drops: int = 30, num_slots: int = 150) -> li
         assert isinstance(system, System)
         drops = [_drop(system, run, num_slots, shifts) for run in range(num_drops)]
         formula = np.array([drop["formula"] for drop in drops])
-        rows.append(
-            Effect(num_cells, "formula", stats.mean_interval(formula), stats.Interval(0, 0, 0, num_drops))
-        )
+        none = stats.Interval(0, 0, 0, num_drops)
+        rows.append(Effect(num_cells, "formula", stats.mean_interval(formula), none, none))
         for name in PROFILES:
             ee = np.array([drop[name] for drop in drops])
-            rows.append(Effect(num_cells, name, stats.mean_interval(ee), stats.paired_interval(formula, ee)))
+            other_k = stats.mean_interval([drop[f"{name}, other k"] for drop in drops])
+            lost = stats.paired_interval(formula, ee)
+            rows.append(Effect(num_cells, name, stats.mean_interval(ee), lost, other_k))
     return rows
 
 
@@ -69,6 +73,7 @@ def _drop(
     for name, shift in shifts.items():
         moved = np.clip(x + shift(x), LOW_DB, HIGH_DB)
         ee[name] = energy_efficiency(system.power, genie.model.qoe_at(k, moved), power_w).mean()
+        ee[f"{name}, other k"] = float((genie.best_k(10.0 ** (moved / 10.0)) != k).mean())
     return ee
 
 
@@ -77,8 +82,20 @@ def write_csv(rows: list[Effect], path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ("cells", "interference", "ee", "low", "high", "lost", "lost_low", "lost_high", "drops")
+            (
+                "cells",
+                "interference",
+                "ee",
+                "low",
+                "high",
+                "lost",
+                "lost_low",
+                "lost_high",
+                "other_k",
+                "drops",
+            )
         )
         for row in rows:
-            numbers = (row.ee.mean, row.ee.low, row.ee.high, row.lost.mean, row.lost.low, row.lost.high)
+            lost, other_k = row.lost, row.other_k.mean
+            numbers = (row.ee.mean, row.ee.low, row.ee.high, lost.mean, lost.low, lost.high, other_k)
             writer.writerow((row.num_cells, row.interference, *(f"{v:.5g}" for v in numbers), row.ee.n))

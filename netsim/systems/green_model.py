@@ -145,9 +145,19 @@ class Model:
         accuracy = self.accuracy.at_db(k, sinr_db)
         return qoe_of(self.required, self._rate(k, accuracy), accuracy)
 
-    def _rate(self, k: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-        rate = semantic_rate(self.system.codec, k)
-        return rate * accuracy if self.system.codec.rate_counts_accuracy else rate
+    def _rate(self, k: np.ndarray, accuracy: np.ndarray, basis: str | None = None) -> np.ndarray:
+        codec = self.system.codec
+        rate = semantic_rate(codec, k)
+        if (basis or codec.rate_basis) == "elements":
+            rate = codec.data_share * rate
+        return rate * accuracy if codec.rate_counts_accuracy else rate
+
+    def by_elements(self, k: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rate in ksut/s over the data resource elements alone, and the QoE with it, float64[..., M]
+        (specification 10.2).
+        """
+        rate = self._rate(k, accuracy, "elements")
+        return rate, qoe_of(self.required, rate, accuracy)
 
     def outcome(self, power_w: np.ndarray, k: np.ndarray, gain: np.ndarray) -> Outcome:
         """(M2)-(M7) for powers float64[..., M], k int64[..., M] and gains float64[..., M, M]."""

@@ -139,6 +139,19 @@ class TextCodec(Checked):
         "accuracy=auto that of the codec that text.sentences names",
         source="docs/papers/green.md",
     )
+    data_share: float = parameter(
+        0.8,
+        meaning="data resource elements per symbol of the ideal rate: 144,000 of 180,000 a second (12 "
+        "subcarriers, 12 of the 14 OFDM symbols of a millisecond)",
+        source="specification 10.2",
+        rule=between(0.0, 1.0),
+    )
+    rate_basis: str = parameter(
+        "ideal",
+        meaning="the rate that QoE counts: ideal (P(6): symbol rate W) or elements (data resource elements)",
+        source="E16, specification 10.2",
+        rule=one_of("ideal", "elements"),
+    )
     rate_counts_accuracy: bool = parameter(
         False, meaning="the semantic rate is multiplied by the accuracy", source="E15"
     )

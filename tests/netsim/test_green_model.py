@@ -126,6 +126,19 @@ def test_rate_and_qoe_at_the_requirement():
     assert logistic(np.array(55.0), np.array([-1e9, 1e9])).tolist() == pytest.approx([1.0, 0.0])
 
 
+def test_rate_over_resource_elements():
+    """10.2: 144,000 data elements of 180,000 symbols a second, 576 / k ksut/s; logged, or what QoE counts."""
+    s = sample(green(3), 20, 0)
+    power_w, k = s.rng.choice(s.model.levels_w, (20, 3)), s.rng.integers(1, 21, (20, 3))
+    ideal = s.model.outcome(power_w, k, s.gain)
+    rate, qoe = s.model.by_elements(k, ideal.accuracy)
+    np.testing.assert_allclose(rate, 576.0 / k)
+    assert (qoe <= ideal.qoe).all() and (qoe < ideal.qoe).any()
+    counted = sample(green(3, codec__rate_basis="elements"), 20, 0).model.outcome(power_w, k, s.gain)
+    np.testing.assert_array_equal(counted.rate_ksuts, rate)
+    np.testing.assert_array_equal(counted.qoe, qoe)
+
+
 def test_silent_network_and_sandwich():
     """Check 2: EE = mean(omega) = 0.5 in silence; mean(QoE) P_c/(P_c + p_max) <= EE <= mean(QoE)."""
     s = sample(green(7), 200, 0)
