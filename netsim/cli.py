@@ -155,15 +155,15 @@ def _figure(arguments: Sequence[str]) -> int:
     parser.add_argument("--slots", type=int, metavar="N", help="slots of each training (figures of green)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--quick", action="store_true", help="a coarse version in a minute or two")
+    parser.add_argument("--codec", metavar="NAME", help="text codec of figures of scqos (default: every one)")
     parser.add_argument(
         "--out", type=Path, default=Path("results/published"), metavar="DIR", help="where CSV and picture go"
     )
     options = parser.parse_args(arguments)
     from netsim.commands.figure_request import Request
 
-    return figure.main(
-        Request(options.name, options.episodes, options.jobs, options.quick, options.out, options.slots)
-    )
+    o = options
+    return figure.main(Request(o.name, o.episodes, o.jobs, o.quick, o.out, o.slots, o.codec))
 
 
 def _sweep(arguments: Sequence[str]) -> int:

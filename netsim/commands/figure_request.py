@@ -18,7 +18,8 @@ from phy.parameters import ParameterError
 class Request:
     """One figure and its options; None where the command line does not say.
 
-    `episodes`: replications behind each number (episodes, drops). `slots`: of a training.
+    `episodes`: replications behind each number (episodes, drops). `slots`: of a training. `codec`: the text
+    codec of figures of SC-QoS.
     """
 
     name: str
@@ -27,6 +28,20 @@ class Request:
     quick: bool
     out: Path
     slots: int | None = None
+    codec: str | None = None
+
+    def codecs(self) -> list[str]:
+        """The text codec that was asked for, else all with a bank that ships.
+
+        Raises:
+            ParameterError: there is no bank of this codec.
+        """
+        from netsim.systems.scqos_bank_file import shipped_banks
+
+        known = shipped_banks()
+        if self.codec is not None and self.codec not in known:
+            raise ParameterError(f"--codec {self.codec}: must be one of {', '.join(known)}")
+        return known if self.codec is None else [self.codec]
 
     def one_process(self) -> None:
         """For figures that neither run episodes nor use several processes.

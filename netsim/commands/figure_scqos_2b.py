@@ -12,7 +12,7 @@ from netsim.semantics.sbq_levels import BITS
 def main(request: Request) -> None:
     """Measures, prints, writes CSV and picture."""
     request.one_process()
-    sets = figure.feature_sets(figure.SAMPLES // (20 if request.quick else 1))
+    sets = figure.feature_sets(figure.SAMPLES // (20 if request.quick else 1), request.codecs())
     shapes, found = [], []
     with progress("scqos-2b") as advance:
         for done, (name, x) in enumerate(sets.items(), 1):

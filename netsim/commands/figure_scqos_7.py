@@ -9,14 +9,14 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_7 as figure
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric, measured_floor
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank, shipped_banks, suffix
+from netsim.systems.scqos_bank_file import load_bank, suffix
 from netsim.systems.scqos_radio import Downlink
 
 
 def main(request: Request) -> None:
-    """Measures, prints, writes CSV and picture, for every bank that ships."""
+    """Measures, prints, writes CSV and picture, for the bank of every codec that is asked for."""
     request.one_process()
-    for name in shipped_banks():
+    for name in request.codecs():
         _make(request, name)
 
 

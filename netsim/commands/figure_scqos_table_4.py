@@ -8,13 +8,13 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_table_4 as figure
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank, shipped_banks, suffix
+from netsim.systems.scqos_bank_file import load_bank, suffix
 
 
 def main(request: Request) -> None:
-    """Decodes, prints and writes CSV, for every bank that ships."""
+    """Decodes, prints and writes CSV, for the bank of every codec that is asked for."""
     request.one_process()
-    for name in shipped_banks():
+    for name in request.codecs():
         _make(request, name)
 
 

@@ -20,7 +20,7 @@ from netsim.semantics import sbq_levels
 from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_baselines import lloyd_max_levels, uniform_levels
 from netsim.streams import Streams
-from netsim.systems.scqos_bank_file import load_bank, shipped_banks
+from netsim.systems.scqos_bank_file import load_bank
 
 SAMPLES = 400_000
 RULES = ("mean", "median", "mse")
@@ -63,14 +63,14 @@ class Entry:
     high: float
 
 
-def feature_sets(samples: int) -> dict[str, np.ndarray]:
-    """Name to float64[blocks, values]: the distributions, and the features of every bank that ships."""
+def feature_sets(samples: int, banks: Sequence[str]) -> dict[str, np.ndarray]:
+    """Name to float64[blocks, values]: the distributions, and the features of the banks."""
     rng = Streams(2026)
     found = {
         name: draw(rng.sequential(f"figure/scqos-2b/{name}"), samples).reshape(_BLOCKS, -1)
         for name, draw in SYNTHETIC.items()
     }
-    for name in shipped_banks():
+    for name in banks:
         embedding = load_bank(name).embedding.astype(np.float64)
         whole = len(embedding) // _BLOCKS * _BLOCKS
         found[f"codec {name}"] = embedding[:whole].reshape(_BLOCKS, -1)

@@ -13,6 +13,7 @@ from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_levels import threshold
 from netsim.semantics.similarity import load_metric
 from netsim.systems.scqos_bank import Bank
+from netsim.systems.scqos_bank_file import shipped_banks
 from netsim.systems.scqos_bank_synthetic import synthetic_bank
 from netsim.systems.scqos_radio import Downlink
 
@@ -24,7 +25,7 @@ def rows_of(path) -> list[dict[str, str]]:
 
 def test_figure_2b_measures_what_it_says(tmp_path):
     """Every entry is MSE over variance with an interval; the best threshold beats mean and median."""
-    sets = scqos_2b.feature_sets(20_000)
+    sets = scqos_2b.feature_sets(20_000, shipped_banks())
     x = sets["half-normal"]
     assert x.shape == (20, 1000)
     found = scqos_2b.entries("half-normal", x)
