@@ -57,7 +57,8 @@ def main(request: Request) -> None:
             f"green, {preset}, {cells} cells: energy efficiency, {plan.drops} drops, {plan.learn_slots} slots"
         )
         table = Table(title=title, header_style="bold")
-        for name in ("scheme", "learning, last slots", "frozen", "power index (frozen)"):
+        names = ("scheme", "learning, last slots", "frozen", "slot std", "power index", "mW", "unmet")
+        for name in names:
             table.add_column(name, justify="left" if name == "scheme" else "right")
         for scheme in drawing.SCHEMES:
             mine = {
@@ -69,13 +70,17 @@ def main(request: Request) -> None:
                 f"{mine[p]['ee']:.4f} [{mine[p]['low']:.4f}, {mine[p]['high']:.4f}]"
                 for p in ("learning", "frozen")
             ]
-            table.add_row(drawing.LABELS[scheme], *shown, f"{mine['frozen']['power_index']:.2f}")
+            frozen = mine["frozen"]
+            numbers = (f"{frozen['slot_std']:.3f}", f"{frozen['power_index']:.2f}",
+                       f"{frozen['power_mw']:.1f}", f"{frozen['unmet']:.3f}")  # fmt: skip
+            table.add_row(drawing.LABELS[scheme], *shown, *numbers)
         for name, value in values.items():
-            table.add_row(drawing.LABELS[name], "", f"{value:.4f}", "", style="dim")
+            table.add_row(drawing.LABELS[name], "", f"{value:.4f}", style="dim")
         out.print(table)
-        for other in ("dqn", "dqn_woec"):
-            pair = drawing.difference(found[preset, cells, "drqn"], found[preset, cells, other])
-            out.print(f"DRQN less {drawing.LABELS[other]}, frozen, paired: {_text(pair)}", markup=False)
+        for one, other in (("drqn", "dqn"), ("drqn", "dqn_woec"), ("dqn", "dqn_woec"), ("drqn", "greedy")):
+            pair = drawing.difference(found[preset, cells, one], found[preset, cells, other])
+            both = f"{drawing.LABELS[one]} less {drawing.LABELS[other]}"
+            out.print(f"{both}, frozen, paired: {_text(pair)}", markup=False)
     out.print(f"data: {path}, picture: {picture}", markup=False)
 
 

@@ -48,26 +48,32 @@ def last_slots(series: Series) -> slice:
 
 
 def summary(found: Mapping[Key, Sequence[Series]]) -> list[dict[str, object]]:
-    """Rows: efficiency while learning (last slots) and frozen, mean over drops with Student's interval."""
+    """Rows: means over drops while learning (last slots) and frozen: efficiency with Student's interval, its
+    standard deviation over slots and over means of 100 slots, power level, power in mW a station, share of
+    users with a requirement unmet.
+    """
     rows = []
     for (preset, cells, scheme), runs in found.items():
         for phase in ("learning", "frozen"):
-            values = [
-                run.ee[last_slots(run)].mean() if phase == "learning" else run.frozen.mean() for run in runs
-            ]
-            levels = [
-                run.level[last_slots(run)] if phase == "learning" else run.level[run.learn_slots :]
-                for run in runs
-            ]
-            interval = stats.mean_interval(values)
+            parts = [last_slots(r) if phase == "learning" else slice(r.learn_slots, None) for r in runs]
+            ee = [run.ee[part] for run, part in zip(runs, parts)]
+            interval = stats.mean_interval([x.mean() for x in ee])
             rows.append(
                 {
                     "preset": preset, "cells": cells, "scheme": scheme, "phase": phase, "drops": len(runs),
                     "ee": interval.mean, "low": interval.low, "high": interval.high,
-                    "power_index": float(np.mean([level.mean() for level in levels])),
+                    "slot_std": float(np.mean([x.std() for x in ee])),
+                    "std_of_means": float(np.mean([block_means(x, _BOX_MEAN).std() for x in ee])),
+                    "power_index": _mean([r.level[part] for r, part in zip(runs, parts)]),
+                    "power_mw": 1e3 * _mean([r.power_w[part] for r, part in zip(runs, parts)]),
+                    "unmet": _mean([r.unmet[part] for r, part in zip(runs, parts)]),
                 }
             )  # fmt: skip
     return rows
+
+
+def _mean(parts: Sequence[np.ndarray]) -> float:
+    return float(np.mean([part.mean() for part in parts]))
 
 
 def difference(one: Sequence[Series], other: Sequence[Series]) -> stats.Interval:
@@ -103,12 +109,16 @@ def draw_curves(
     """Fig. 4: efficiency against slot, one panel for each number of cells."""
     panels = sorted({(preset, cells) for preset, cells, _ in found})
     figure, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.4), sharey=True, squeeze=False)
+    longest = max(run.learn_slots for runs in found.values() for run in runs)
     for axis, (preset, cells) in zip(axes[0], panels):
         for scheme in SCHEMES:
             runs = found[preset, cells, scheme]
             length = window(runs[0].learn_slots)
             blocks = np.stack([block_means(run.learning, length) for run in runs], axis=1)
             slots = (np.arange(len(blocks)) + 1) * length / 1e3
+            if runs[0].learn_slots < longest:  # learns nothing, stopped early: level from there on
+                blocks = np.concatenate([blocks, blocks.mean(axis=0, keepdims=True)])
+                slots = np.append(slots, longest / 1e3)
             axis.plot(slots, blocks.mean(axis=1), color=_COLOURS[scheme], label=LABELS[scheme])
             axis.fill_between(
                 slots, blocks.min(axis=1), blocks.max(axis=1), color=_COLOURS[scheme], alpha=0.12, lw=0

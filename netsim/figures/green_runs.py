@@ -49,10 +49,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Series:
-    """One run: energy efficiency float64[T] and power level int[T, M] of learning and frozen slots."""
+    """One run: energy efficiency float64[T], power level int[T, M] and power float64[T, M] in W, share of
+    users with a requirement unmet float64[T], of learning and frozen slots.
+    """
 
     ee: np.ndarray
     level: np.ndarray
+    power_w: np.ndarray
+    unmet: np.ndarray
     learn_slots: int
 
     @property
@@ -119,9 +123,11 @@ def collect(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None
 def series_of(path: Path, learn_slots: int) -> Series:
     """The series of one trace."""
     trace = read_trace(path)
-    slots, stations = trace["slots"], trace["stations"]
-    level = stations["power_level"].reshape(len(slots["slot"]), -1)
-    return Series(slots["objective"], level, learn_slots)
+    slots, count = trace["slots"], len(trace["slots"]["slot"])
+    level = trace["stations"]["power_level"].reshape(count, -1)
+    power_w = trace["grants"]["power_w"].reshape(count, -1)
+    unmet = slots["num_violations"] / level.shape[1]
+    return Series(slots["objective"], level, power_w, unmet, learn_slots)
 
 
 def bounds(plan: Plan, preset: str, cells: int, drop: int) -> dict[str, float]:

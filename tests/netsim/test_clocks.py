@@ -149,3 +149,17 @@ def test_late_clocks_cost_something_and_less_than_an_old_observation():
 def test_mistakes_are_one_line(change, rule):
     with pytest.raises(ParameterError, match=rule):
         green(**change)
+
+
+def test_from_outside_stations_are_due_one_by_one():
+    """PettingZoo: a step runs to the next own slot that begins; the others' actions are ignored."""
+    pytest.importorskip("pettingzoo")
+    from netsim.envs.pettingzoo_env import GreenParallelEnv
+
+    env = GreenParallelEnv(green(**{"clocks.offset_slots": 1.0, "slots": 20}))
+    env.reset(seed=0)
+    due = []
+    while env.agents:
+        _, _, _, _, infos = env.step(dict.fromkeys(env.agents, 25))
+        due.append([info["due"] for info in infos.values()])
+    assert all(sum(step) == 1 for step in due[:-1]) and 3 * 18 <= len(due) <= 3 * 20

@@ -11,6 +11,7 @@ from green_drops import green, sample
 from netsim.figures.green_interference import equivalent_db, formula_ser, measure, points, shift_of
 from netsim.figures.green_interference_ee import effects
 from netsim.streams import Streams
+from netsim.systems import green_interference
 from netsim.systems.green_interference import PROFILES, superpose
 from netsim.systems.green_model import received_powers
 from phy import theory
@@ -119,3 +120,16 @@ def test_sinr_of_the_samples_is_the_formula():
         difference.append(measured_db - 10 * np.log10(own / (other + s.model.system.power.noise_w)))
     assert abs(np.mean(difference)) < 0.05
     assert np.std(difference) < 0.5  # of 1,000 symbols with one strong interferer
+
+
+@pytest.mark.parametrize("num_interferers", [1, 2])
+def test_bounded_interference_does_nothing_above_its_threshold(num_interferers, monkeypatch):
+    """Check 10, 10.5: N equal interferers and no noise are error-free exactly above 12.55 + 10 log10 N dB."""
+    monkeypatch.setattr(green_interference, "INR_DB", 120.0)
+    threshold_db = 20 * math.log10(math.sqrt(1.8) * math.sqrt(10)) + 10 * math.log10(num_interferers)
+    assert threshold_db == pytest.approx(12.55 + 10 * math.log10(num_interferers), abs=5e-3)
+    sent = random_bytes(3, 0, 200_000)
+    for apart_db, some in ((0.15, False), (-0.3, True)):
+        profile, draws = (1.0,) * num_interferers, np.random.default_rng(1)
+        received = superpose(sent, threshold_db + apart_db, profile, 11, draws)
+        assert (received != sent).any() == some, apart_db
