@@ -32,8 +32,14 @@ SYNTHETIC: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "rectified normal": lambda rng, n: np.maximum(rng.normal(0.5, 1.0, n), 0.0),
     "normal": lambda rng, n: rng.standard_normal(n),
 }
-SHOWN = ("paper, mean", "paper, median", "midpoint, mean", "midpoint, median", "midpoint, mse",
-         "uniform to p99.9", "uniform to max", "Lloyd-Max")  # fmt: skip
+# quantiser -> colour of its bars: a family a hue
+SHOWN = {
+    "paper, mean": "#fdbe85", "paper, median": "#e6550d", "midpoint, mean": "#bdd7e7",
+    "midpoint, median": "#6baed6", "midpoint, mse": "#08519c", "uniform to max": "#c7e9c0",
+    "uniform to p99.9": "#31a354", "Lloyd-Max": "#525252",
+}  # fmt: skip
+_COLUMNS = 3
+_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -151,19 +157,28 @@ def draw(found: list[Entry], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     names = list(dict.fromkeys(e.features for e in found))
-    size = (3.4 * len(names), 4.2)
-    figure, axes = plt.subplots(1, len(names), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    rows = -(-len(names) // _COLUMNS)
+    figure, axes = plt.subplots(
+        rows, _COLUMNS, figsize=(13.0, 3.3 * rows + 0.7), sharey=True, layout="constrained", squeeze=False
+    )
     width = 0.9 / len(SHOWN)
-    for axis, name in zip(axes[0], names):
-        for place, quantiser in enumerate(SHOWN):
+    for axis, name in zip(axes.ravel(), names):
+        for place, (quantiser, colour) in enumerate(SHOWN.items()):
             mine = [e for e in found if e.features == name and e.quantiser == quantiser]
             at = np.array([e.bits for e in mine]) + (place - (len(SHOWN) - 1) / 2) * width
             error = np.array([e.error for e in mine])
             spread = [error - [e.low for e in mine], np.array([e.high for e in mine]) - error]
-            axis.bar(at, error, width, yerr=spread, label=quantiser, error_kw={"linewidth": 0.8})
+            whiskers = {"linewidth": 1.0, "ecolor": "0.15"}
+            axis.bar(at, error, width, yerr=spread, label=quantiser, color=colour, error_kw=whiskers)
         axis.set(yscale="log", title=name, xlabel="bits a feature", xticks=sbq_levels.BITS)
-        axis.grid(axis="y", which="both", alpha=0.3)
-    axes[0][0].set_ylabel("mean squared error / variance")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=8)
+        axis.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        axis.minorticks_off()
+        axis.set_axisbelow(True)
+        axis.grid(axis="y", alpha=0.4)
+    for axis in axes.ravel()[len(names) :]:
+        axis.remove()
+    for axis in axes[:, 0]:
+        axis.set_ylabel("mean squared error / variance")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)

@@ -28,6 +28,7 @@ from phy.units import THERMAL_NOISE_DBM_PER_HZ, linear_to_db
 
 EXPONENTS = (-5.0, -4.5, -4.0, -3.5, -3.0, -2.5)  # p_f of the paper
 SEED = 7
+_TITLES = {"minilm": "MiniLM", "bleu": "BLEU", "token_f1": "word F1"}
 ASCII = {"ASCII": "uncoded", "ASCII, K = 7 rate 1/2": "convolutional", "ASCII, LDPC rate 1/2": "ldpc"}
 
 
@@ -133,33 +134,48 @@ def write_csv(found: list[Point], path: Path) -> None:
 
 
 def draw(found: list[Point], floors: dict[str, float], path: Path) -> None:
-    """One panel per metric; the floor of the metric as a dotted line."""
+    """One panel per metric; the floor of the metric as a dotted line, SNR and bit error rate on top."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     metrics = list(dict.fromkeys(p.metric for p in found))
-    size = (5.6 * len(metrics), 4.4)
+    size = (6.2 * len(metrics), 5.0)
     figure, axes = plt.subplots(
         1, len(metrics), figsize=size, sharey=True, layout="constrained", squeeze=False
     )
+    schemes = list(dict.fromkeys(p.scheme for p in found))
     for axis, metric in zip(axes[0], metrics):
-        for scheme in dict.fromkeys(p.scheme for p in found):
+        for place, scheme in enumerate(schemes):
             mine = [p for p in found if p.scheme == scheme and p.metric == metric]
             y = np.array([p.similarity for p in mine])
             spread = [y - [p.low for p in mine], np.array([p.high for p in mine]) - y]
-            style = "--" if scheme.startswith("ASCII") else "-"
-            axis.errorbar([p.noise_dbm for p in mine], y, yerr=spread, label=scheme, linestyle=style,
-                          marker="o", markersize=3, capsize=2)  # fmt: skip
+            # side by side, so that intervals do not hide each other
+            x = np.array([p.noise_dbm for p in mine]) + 0.16 * (place - (len(schemes) - 1) / 2)
+            label = f"{scheme} ({mine[0].bits:.0f} on the air)"
+            axis.errorbar(x, y, yerr=spread, label=label, capsize=2, markersize=4, **_style(scheme))
         axis.axhline(floors[metric], color="0.5", linestyle=":", label="floor of the metric")
-        axis.set(title=metric, xlabel="noise power [dBm]", ylim=(0.0, 1.02))
+        axis.set(title=_TITLES.get(metric, metric), xlabel="noise power [dBm]", ylim=(0.0, 1.03))
         axis.grid(alpha=0.35)
         top = axis.secondary_xaxis("top")
-        ticks = {p.noise_dbm: p.snr_db for p in found}
-        top.set_xticks(list(ticks), [f"{v:.0f}" for v in ticks.values()])
-        top.set_xlabel("mean SNR [dB]")
-    axes[0][0].set_ylabel("similarity")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+        two = [p for p in found if p.scheme == "2 bits" and p.metric == metric]
+        top.set_xticks([p.noise_dbm for p in two], [f"{p.snr_db:.0f}\n{_rate(p.ber)}" for p in two])
+        top.set_xlabel("mean SNR [dB], bit error rate at 2 bits")
+    axes[0][0].set_ylabel("similarity, 95 % interval")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
+
+
+def _style(scheme: str) -> dict[str, str]:
+    """Line of a scheme: SBQ solid, text dashed."""
+    colours = {"1 bit": "#9ecae1", "2 bits": "#3182bd", "3 bits": "#08306b"}
+    if scheme in colours:
+        return {"color": colours[scheme], "linestyle": "-", "marker": "o"}
+    text = dict(zip(ASCII, (("#d62728", "s"), ("#ff7f0e", "^"), ("#8c564b", "v"))))
+    return {"color": text[scheme][0], "linestyle": "--", "marker": text[scheme][1]}
+
+
+def _rate(ber: float) -> str:
+    return f"{ber:.2f}" if ber >= 0.01 else f"{ber:.0e}".replace("e-0", "e-") if ber > 0.0 else "0"
