@@ -19,6 +19,7 @@ from phy.bursts import Bursts, Received, Soft, burst_bits, check_bursts, snr_to_
 from phy.modulation import demap_hard
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
+from phy.philox import LANE_RE_NOISE, complex_normals
 from phy.samples import frame_noise
 
 
@@ -114,6 +115,32 @@ def demap_cells(bursts: Bursts, cell: np.ndarray, amplitude: np.ndarray) -> Soft
     llr = np.empty(int(start[-1]), np.float32)
     sinr_db, _ = _through_cells(b, cell, amplitude, None, None, llr, start)
     return Soft(llr, start, sinr_db)
+
+
+def equalised_cells(
+    bursts: Bursts, cell: np.ndarray, amplitude: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What `transmit_cells` slices, and what was sent, complex64[symbols] a burst: NumPy, for looking at.
+
+    Arguments as there; interference and noise are in the symbols, equalised by the own amplitude.
+    """
+    _check(bursts, cell, amplitude)
+    b = bursts
+    num = b.num_symbols()
+    grid = np.zeros((amplitude.shape[0], int((b.first_symbol + num).max(initial=0))), np.complex64)
+    cell_kernels.fill_grids(b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.first_symbol, cell, grid)
+    received, sent = [], []
+    for i, own in enumerate(cell.tolist()):
+        first, n = int(b.first_symbol[i]), int(num[i])
+        a = amplitude[own][:, (first + np.arange(n)) % amplitude.shape[2]].astype(np.complex128)
+        noise = complex_normals(int(b.key[i]), int(b.slot[i]), int(LANE_RE_NOISE), first, n)
+        arrived = (a * grid[:, first : first + n]).sum(axis=0)
+        # the noise turns with the equaliser's phase in the kernel, too: it is drawn behind it
+        received.append(
+            (arrived / a[own] + noise * np.sqrt(0.5 * b.n0) / np.abs(a[own])).astype(np.complex64)
+        )
+        sent.append(grid[own, first : first + n].copy())
+    return received, sent
 
 
 def _through_cells(

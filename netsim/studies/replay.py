@@ -22,17 +22,18 @@ from netsim.scenario import Scenario
 from netsim.system import System, Transmission
 from netsim.tables import Trace
 from netsim.trace_schema import TraceError
+from phy.bursts import Received
 from phy.parameters import ParameterError
 
-Signals = Callable[[System, int, Grants, list[Block]], tuple[list[np.ndarray], list[np.ndarray]]]
-Content = Callable[[System, Packet, np.ndarray, np.ndarray], dict[str, Any]]
+Symbols = tuple[list[np.ndarray], list[np.ndarray]]
+Signals = Callable[[System, int, Grants, list[Block]], Symbols | tuple[None, None]]
 
 
 @dataclass
 class Sent:
-    """One packet on the air in the slot. `sent`, `received`: 0/1 bits, uint8[num_bits]; `symbols`, `ideal`:
-    what the receiver slices and what was sent, complex64[symbols], where the system can tell; `content`: what
-    the packet means before and after.
+    """One packet on the air in the slot. `sent`, `received`: 0/1 bits, uint8[num_bits], empty where the level
+    carries none; `symbols`, `ideal`: what the receiver slices and what was sent, complex64[symbols], where
+    the system can tell; `content`: what the packet means before and after.
     """
 
     packet: Packet
@@ -46,6 +47,11 @@ class Sent:
     def wrong(self) -> np.ndarray:
         """Positions of wrong bits, int64."""
         return np.flatnonzero(self.sent != self.received)
+
+
+Content = Callable[[System, Sent], dict[str, Any]]
+Payloads = Callable[[System, list[Transmission]], list[tuple[np.ndarray, np.ndarray]]]
+Actions = Callable[[System, Trace, int], list[Any]]
 
 
 @dataclass
@@ -92,7 +98,7 @@ def replay(trace: Trace, slot: int, ue: int, level: str | None = None) -> Replay
     """Regenerates `slot` and shows device `ue`, at the trace's level or at another one.
 
     Raises:
-        ParameterError: no such slot or device, a level that carries no bits, a trace without items.
+        ParameterError: no such slot or device, a trace without items at a level that needs them.
         TraceError: the trace is damaged or of other code.
     """
     scenario = scenario_of(trace)
@@ -113,15 +119,17 @@ def replay(trace: Trace, slot: int, ue: int, level: str | None = None) -> Replay
         raise ParameterError(
             f"{trace.name}: level {trace.attributes['phy']} recorded no items: must carry bits"
         )
-    grants = grants_of_slot(trace, slot, system.num_ues)
+    hooks = _hooks(system)
+    recorded = grants_of_slot(trace, slot, system.num_ues)
+    grants = system.grants(hooks["actions"](system, trace, slot)) if "actions" in hooks else recorded
     sent, received = _transmit(system, scenario, slot, grants, packets)
-    if received is None:
-        raise ParameterError(f"level {scenario.phy} carries no bits: must be another one, e.g. --phy bit")
     gain, sinr_db = system.reception(grants)
-    shown = _shown(system, slot, grants, sent, received.payload, ue)
-    differences = (
-        _differences(trace, slot, scenario.slot_ns, sent, received.num_bit_errors, gain) if own else []
-    )
+    shown = _shown(system, hooks, slot, grants, sent, received, ue)
+    differences = []
+    if own:
+        errors = np.full(len(sent), -1) if received is None else received.num_bit_errors
+        differences = _grants_differ(recorded, grants)
+        differences += _differences(trace, slot, scenario.slot_ns, sent, errors, gain)
     return Replay(
         scenario, slot, ue, scenario.phy, own, float(gain[ue]), float(sinr_db[ue]), shown, differences
     )
@@ -136,10 +144,15 @@ def _advance(system: System, scenario: Scenario, slot: int) -> None:
 
 
 def packets_of_slot(trace: Trace, slot: int, slot_ns: int) -> list[Packet]:
-    """The packets whose transmission began in the slot, as they waited: by device, then by time."""
+    """The packets whose transmission began in the slot, as they waited: by device, then by time. What began
+    and ended at its very end, for want of a grant until then, is of this slot, not of the next.
+    """
     columns = trace["packets"]
     start_ns = int(trace["slots"]["start_ns"][slot])
-    inside = (columns["sent_ns"] >= start_ns) & (columns["sent_ns"] < start_ns + slot_ns)
+    sent_ns, end_ns = columns["sent_ns"], start_ns + slot_ns
+    instant = columns["delivered_ns"] == sent_ns
+    inside = (sent_ns >= start_ns) & (sent_ns < end_ns) & ~(instant & (sent_ns == start_ns))
+    inside |= instant & (sent_ns == end_ns)
     rows = np.flatnonzero(inside)
     rows = rows[np.lexsort((columns["id"][rows], columns["sent_ns"][rows], columns["ue"][rows]))]
     names = ("id", "ue", "task", "item", "created_ns")
@@ -158,6 +171,16 @@ def grants_of_slot(trace: Trace, slot: int, num_ues: int) -> Grants:
     return Grants(**values)
 
 
+def _grants_differ(recorded: Grants, found: Grants) -> list[str]:
+    """A line for each column of the grants that is not as recorded."""
+    lines = []
+    for column in dataclasses.fields(Grants):
+        mine, theirs = getattr(found, column.name), getattr(recorded, column.name)
+        if not np.array_equal(np.broadcast_to(mine, theirs.shape), theirs, equal_nan=True):
+            lines.append(f"grants: {column.name} differs from that of the trace")
+    return lines
+
+
 def _transmit(
     system: System, scenario: Scenario, slot: int, grants: Grants, packets: list[Packet]
 ) -> tuple[list[Transmission], Any]:
@@ -168,39 +191,59 @@ def _transmit(
     system.observe(slot, slot // scenario.episode_slots, buffers)
     sent = system.encode(slot, grants, buffers, scenario.slot_ns)
     received = system.transmit(slot, grants, [transmission.block for transmission in sent])
-    if received is not None:
-        system.score(slot, grants, sent, received)
+    system.score(slot, grants, sent, received)
     return sent, received
 
 
 def _shown(
-    system: System, slot: int, grants: Grants, sent: list[Transmission], payload: np.ndarray, ue: int
+    system: System,
+    hooks: Mapping[str, Any],
+    slot: int,
+    grants: Grants,
+    sent: list[Transmission],
+    received: Received | None,
+    ue: int,
 ) -> list[Sent]:
     """What there is to see of one device."""
-    hooks = _hooks(system)
     blocks = [transmission.block for transmission in sent]
+    if received is None:
+        none = np.empty(0, np.uint8)
+        return [Sent(one.packet, none, none) for one in sent if one.block.ue == ue]
+    payloads: Payloads | None = hooks.get("payloads")
+    bits = payloads(system, sent) if payloads is not None else _bits_of_blocks(blocks, received.payload)
     signals: Signals | None = hooks.get("signals")
     content: Content | None = hooks.get("content")
     symbols, ideal = signals(system, slot, grants, blocks) if signals is not None else (None, None)
-    shown, offset = [], 0
-    for index, transmission in enumerate(sent):
-        block, packet = transmission.block, transmission.packet
-        arrived = payload[offset : offset + len(block.payload)]
-        offset += len(block.payload)
-        if block.ue != ue:
+    shown = []
+    for index, (transmission, (before, after)) in enumerate(zip(sent, bits, strict=True)):
+        if transmission.block.ue != ue:
             continue
-        before, after = (np.unpackbits(part)[: block.num_bits] for part in (block.payload, arrived))
-        one = Sent(packet, before, after)
+        one = Sent(transmission.packet, before, after)
         if symbols is not None and ideal is not None:
             one.symbols, one.ideal = symbols[index], ideal[index]
-        if content is not None:
-            one.content = content(system, packet, block.payload, arrived)
+        if content is not None and len(before):
+            one.content = content(system, one)
         shown.append(one)
     return shown
 
 
+def _bits_of_blocks(blocks: list[Block], payload: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Bits of each block as they were sent and as they arrived in the concatenated payload uint8."""
+    ends = np.cumsum([len(block.payload) for block in blocks], dtype=np.int64)
+    pairs = zip(blocks, np.split(payload, ends))  # the part beyond the last block is empty
+    return [
+        (np.unpackbits(block.payload)[: block.num_bits], np.unpackbits(part)[: block.num_bits])
+        for block, part in pairs
+    ]
+
+
 def _hooks(system: System) -> Mapping[str, Any]:
-    """Functions `signals` and `content` of the module `<system's module without _system>_replay`, if any."""
+    """Functions of the module `<system's module without _system>_replay`, if there is one.
+
+    `actions` gives the agents' decisions of a slot back from the trace, where the grants alone do not
+    determine what went on the air; `payloads` the bits, where they are not those of the blocks; `signals` and
+    `content` what there is to look at.
+    """
     name = type(system).__module__.removesuffix("_system") + "_replay"
     try:
         return vars(importlib.import_module(name))
@@ -226,7 +269,7 @@ def _differences(
             "num_bit_errors": wrong,
             "label": packet.label,
             "decision": packet.decision,
-            "score": packet.score,
+            "score": float(packet.score),
         }
         for name, value in mine.items():
             if not np.array_equal(value, columns[name][row], equal_nan=True):

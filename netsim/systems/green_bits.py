@@ -38,13 +38,17 @@ class OnAir:
 
     Attributes:
         cell: int64[B]. received: bits that were decided, padding left out. sinr_db: float64[B] of the very
-            samples, nan where the level has none.
+            samples, nan where the level has none. bursts, of: all bursts, the fill-up behind those of `cell`,
+            and the station of each; coefficient: as in `CellLink.send`.
     """
 
     cell: np.ndarray
     received: Received
     num_bits: np.ndarray
     sinr_db: np.ndarray
+    bursts: Bursts
+    of: np.ndarray
+    coefficient: np.ndarray
 
 
 class Sentences:
@@ -96,9 +100,12 @@ class Sentences:
 
     def similarity(self, item: int, k: int, bits: np.ndarray, sinr_db: float) -> float:
         """Mean similarity of the burst's sentences from the bits uint8[n] that arrived."""
+        return float(self.metric.sim(self.burst(item), self.read(item, k, bits, sinr_db)).mean())
+
+    def read(self, item: int, k: int, bits: np.ndarray, sinr_db: float) -> list[str]:
+        """The sentences that a user makes of the bits uint8[n] of a burst."""
         ends = np.cumsum([len(part) for part in self.bits(item, k)])
-        decoded = self._link.receive(np.split(bits, ends[:-1]), k, sinr_db)
-        return float(self.metric.sim(self.burst(item), decoded).mean())
+        return self._link.receive(np.split(bits, ends[:-1]), k, sinr_db)
 
 
 class CellLink:
@@ -157,7 +164,8 @@ class CellLink:
             np.concatenate([*decided, np.empty(0, np.uint8)]), received.num_bit_errors[:kept],
             received.snr_db[:kept],
         )  # fmt: skip
-        return OnAir(cells, own, sizes, sinr_db[:kept])
+        noisy = replace(bursts, n0=self._noise_w)
+        return OnAir(cells, own, sizes, sinr_db[:kept], noisy, cells[of], coefficient)
 
     def _through(
         self, bursts: Bursts, cell: np.ndarray, coefficient: np.ndarray

@@ -91,7 +91,7 @@ class GreenSystem:
         sentences: Sentences | None = None,
         link: CellLink | None = None,
     ) -> None:
-        self.scenario, self._sentences, self._link = scenario, sentences, link
+        self.scenario, self.sentences, self._link = scenario, sentences, link
         self._streams = streams
         self.num_ues = scenario.layout.num_cells
         self.cell_of_ue = np.arange(self.num_ues)
@@ -140,7 +140,7 @@ class GreenSystem:
         }
 
     def num_items(self, task: int) -> int:
-        return 0 if self._sentences is None else self._sentences.num_items
+        return 0 if self.sentences is None else self.sentences.num_items
 
     def fade(self) -> None:
         self._world.fade()
@@ -202,13 +202,13 @@ class GreenSystem:
         """The burst of every cell fills the slot; with bits, a station without power sends none."""
         sent = []
         self._items = [buffer.waiting[0].item for buffer in buffers]
-        self._bits: list[np.ndarray] = []
+        self.bits: list[np.ndarray] = []
         for ue, buffer in enumerate(buffers):
             packet = buffer.waiting[0]
             packet.compression = float(grants.compression[ue])
-            if self._sentences is not None and self._power_w[ue] > 0.0:
-                bits = np.concatenate(self._sentences.bits(packet.item, int(self._k[ue])))
-                self._bits.append(bits)
+            if self.sentences is not None and self._power_w[ue] > 0.0:
+                bits = np.concatenate(self.sentences.bits(packet.item, int(self._k[ue])))
+                self.bits.append(bits)
                 packet.num_bits = len(bits)
             sent.append(Transmission(packet, Block(ue, _NO_PAYLOAD, packet.num_bits, 0), 0, budget_ns))
         return sent
@@ -217,16 +217,16 @@ class GreenSystem:
         """By formula (M2)-(M5); with bits, what the users make of the symbols that reach them."""
         self._outcome = self._now()
         self._measured_db = np.full(self.num_ues, np.nan)
-        if self._sentences is None or self._link is None:
+        if self.sentences is None or self._link is None:
             return None
         cells = np.flatnonzero(self._power_w > 0.0)
         coefficient = np.sqrt(self._power_w * self._world.drop.path_gain) * self._world.g
-        self.air = air = self._link.send(slot, cells, self._bits, coefficient, self._outcome.sinr)
+        self.air = air = self._link.send(slot, cells, self.bits, coefficient, self._outcome.sinr)
         accuracy, errors = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
-        sinr_db = 10.0 * np.log10(np.maximum(self._outcome.sinr, 1e-30))
+        sinr_db = self.sinr_db
         parts = np.split(air.received.payload, np.cumsum(air.num_bits))  # the last one is empty
         for cell, bits in zip(cells.tolist(), parts):
-            accuracy[cell] = self._sentences.similarity(
+            accuracy[cell] = self.sentences.similarity(
                 self._items[cell], int(self._k[cell]), bits, float(sinr_db[cell])
             )
         errors[cells] = air.received.num_bit_errors
@@ -261,6 +261,17 @@ class GreenSystem:
         assert self._outcome is not None
         with np.errstate(divide="ignore"):
             return np.diag(self._world.gain).copy(), 10.0 * np.log10(self._outcome.sinr)
+
+    @property
+    def symbols_per_word(self) -> np.ndarray:
+        """int64[M], k in force."""
+        return self._k
+
+    @property
+    def sinr_db(self) -> np.ndarray:
+        """float64[M], by (M2), of the newest slot."""
+        assert self._outcome is not None
+        return 10.0 * np.log10(np.maximum(self._outcome.sinr, 1e-30))
 
     def newest(self) -> tuple[dict[str, np.ndarray], float]:
         """What the newest slot delivered, by name float64[M], and its EE; zeros before the first one."""

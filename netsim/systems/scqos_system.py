@@ -255,6 +255,18 @@ class ScqosSystem:
         return snr_of_beams(self.downlink, h, beams) / noise_scale(self.downlink, bandwidth_hz)
 
     def transmit(self, slot: int, grants: Grants, blocks: list[Block]) -> Received | None:
+        received = self.meaning.transmit(slot, *self.on_air(grants, blocks))
+        places = self.downlink.error_places
+        if received is None or places == "channel":
+            return received
+        return moved(received, blocks, places, slot, self._streams)
+
+    def on_air(
+        self, grants: Grants, blocks: list[Block]
+    ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The blocks of the slot as `Meaning.transmit` takes them: users, payloads, bits, first symbols, SNR,
+        widths in subcarriers.
+        """
         ue = np.array([block.ue for block in blocks], dtype=np.int64)
         num_bits = np.array([block.num_bits for block in blocks], dtype=np.int64)
         payloads = [block.payload for block in blocks]
@@ -262,13 +274,7 @@ class ScqosSystem:
         symbols = -(-num_bits // BITS_PER_SYMBOL)
         first = np.cumsum(symbols) - symbols
         first -= first[np.searchsorted(ue, ue)]  # blocks come by device
-        received = self.meaning.transmit(
-            slot, ue, payloads, num_bits, first, self._snr[ue], np.maximum(widths, 1)[ue]
-        )
-        places = self.downlink.error_places
-        if received is None or places == "channel":
-            return received
-        return moved(received, blocks, places, slot, self._streams)
+        return ue, payloads, num_bits, first, self._snr[ue], np.maximum(widths, 1)[ue]
 
     def score(
         self, slot: int, grants: Grants, sent: list[Transmission], received: Received | None

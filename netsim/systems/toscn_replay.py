@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from netsim.buffer import Packet
 from netsim.link import Block, Grants
 from netsim.link_ofdm import OfdmLink
 from netsim.semantics.bank import ImageBank
 from netsim.semantics.datasets import MissingData, item_hashes, load_images
+from netsim.studies.replay import Sent
 from netsim.systems.toscn_images import ImageTask
 from netsim.systems.toscn_system import ToscnSystem
 
@@ -27,9 +27,10 @@ def signals(
     return link.equalised(slot, grants, system.world, blocks)
 
 
-def content(system: ToscnSystem, packet: Packet, sent: np.ndarray, received: np.ndarray) -> dict[str, Any]:
+def content(system: ToscnSystem, one: Sent) -> dict[str, Any]:
     """Pictures (uint8[h, w] or [h, w, 3]) and scores of the classes, before and after the channel."""
     assert isinstance(system.task, ImageTask)
+    packet, sent, received = one.packet, np.packbits(one.sent), np.packbits(one.received)
     bank = system.task.banks[packet.task]
     kept = bank.num_kept(packet.compression)
     features = [bank.decode(payload, packet.item, kept) for payload in (sent, received)]

@@ -114,7 +114,6 @@ def test_a_trace_that_was_tampered_with_is_noticed(recorded):
     [
         (["--slot", "99", "--ue", "0"], "--slot 99: must be in 0..13"),
         (["--slot", "0", "--ue", "6"], "--ue 6: must be in 0..5"),
-        (["--slot", "0", "--ue", "0", "--phy", "paper"], "level paper carries no bits"),
         (["--slot", "0", "--ue", "0", "--phy", "bits"], "must be one of paper, table"),
     ],
 )
