@@ -193,3 +193,11 @@ def test_bit_errors_of_a_run_are_those_of_the_same_words_at_its_snr():
     assert expected > 1500
     # errors of neighbouring bits come together: the spread over keys says how much
     assert abs(found - expected) < 4.0 * max(np.std(again, ddof=1), np.sqrt(expected))
+
+
+def test_same_seed_same_digest_and_another_run_differs():
+    """Check 25, at level bit."""
+    scenario = scqos(**{**BITS, "slots": 6})
+    first, again, other = (simulate.run_in_memory(scenario, run).digest for run in (0, 0, 1))
+    assert first == again
+    assert all(first[table] != other[table] for table in ("packets", "sentences", "slots", "receptions"))
