@@ -8,14 +8,47 @@ makes the symbols equiprobable, so that a grant of power is spent and the closed
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 from phy.parameters import ParameterError
 
-_ADVANCE = 1600  # N_C: outputs that are thrown away
+_ADVANCE = 200  # N_C / 8: bytes of output that are thrown away
 _CHUNK = 32_768  # bytes, more than the largest image packet
-_STEP = 28  # new bits depend on bits at least 28 back, so that many are computed at once
+_TAPS = (31, 28), (31, 30, 29, 28)  # x1(n) and x2(n) from the bits this far back
+
+
+def gold_bytes(c_init: int, num_bytes: int) -> np.ndarray:
+    """`gold_sequence` of 8 num_bytes bits, packed: uint8[num_bytes], first bit most significant.
+
+    A recurrence over GF(2) holds for every 2^k-th bit as well (the square of its polynomial has the squares of
+    its terms), so it runs over bits up to 31 bytes, then over bytes, and in ever longer steps.
+
+    Raises:
+        ParameterError: c_init outside [0, 2^31).
+    """
+    if not 0 <= c_init < 1 << 31:
+        raise ParameterError(f"c_init = {c_init}: must be in [0, 2^31)")
+    first, second = (
+        _continued(np.packbits(_continued(start, taps, 31 * 8)), taps, _ADVANCE + num_bytes)
+        for start, taps in zip(([1] + 30 * [0], [(c_init >> i) & 1 for i in range(31)]), _TAPS)
+    )
+    return first[_ADVANCE:] ^ second[_ADVANCE:]
+
+
+def _continued(start: Sequence[int] | np.ndarray, taps: tuple[int, ...], size: int) -> np.ndarray:
+    """x[n] = xor of x[n - t] over the taps, from the values in `start` (at least 31) to `size` of them."""
+    x = np.empty(max(size, len(start)), np.uint8)
+    x[: len(start)] = start
+    done, stride = len(start), 1
+    while done < size:
+        while done >= 62 * stride:
+            stride *= 2
+        end = min(done + 28 * stride, size)
+        np.bitwise_xor.reduce([x[done - t * stride : end - t * stride] for t in taps], out=x[done:end])
+        done = end
+    return x[:size]
 
 
 def gold_sequence(c_init: int, length: int) -> np.ndarray:
@@ -27,24 +60,14 @@ def gold_sequence(c_init: int, length: int) -> np.ndarray:
     Raises:
         ParameterError: c_init outside [0, 2^31) or a negative length.
     """
-    if not 0 <= c_init < 1 << 31:
-        raise ParameterError(f"c_init = {c_init}: must be in [0, 2^31)")
     if length < 0:
         raise ParameterError(f"length = {length}: must be >= 0")
-    size = _ADVANCE + length + 31 + _STEP
-    x1, x2 = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-    x1[0] = 1
-    x2[:31] = [(c_init >> i) & 1 for i in range(31)]
-    for n in range(0, size - 31 - _STEP + 1, _STEP):
-        end = n + _STEP
-        x1[n + 31 : end + 31] = x1[n + 3 : end + 3] ^ x1[n:end]
-        x2[n + 31 : end + 31] = x2[n + 3 : end + 3] ^ x2[n + 2 : end + 2] ^ x2[n + 1 : end + 1] ^ x2[n:end]
-    return x1[_ADVANCE : _ADVANCE + length] ^ x2[_ADVANCE : _ADVANCE + length]
+    return np.unpackbits(gold_bytes(c_init, -(-length // 8)))[:length]
 
 
 @functools.lru_cache(maxsize=64)
 def _mask(rnti: int, cell_id: int, num_bytes: int) -> np.ndarray:
-    mask = np.packbits(gold_sequence((rnti << 15) + cell_id, 8 * num_bytes))
+    mask = gold_bytes((rnti << 15) + cell_id, num_bytes)
     mask.flags.writeable = False
     return mask
 
