@@ -30,7 +30,7 @@ def main(request: Request) -> None:
     """Computes, prints, writes CSV and picture, for every bank that ships."""
     if request.episodes is not None or request.slots is not None:
         raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
-    for name in shipped_banks():
+    for name in request.codecs():
         _make(request, name)
 
 
