@@ -55,6 +55,8 @@ STATIONS = Table(
         ),
         Column("rate_ksuts", REAL, "ksut/s", "semantic rate"),
         Column("qoe", REAL, "1", "quality of experience (M5)"),
+        Column("rate_elements_ksuts", REAL, "ksut/s", "semantic rate over data resource elements alone"),
+        Column("qoe_elements", REAL, "1", "quality of experience with that rate"),
     ),
 )
 _NO_PAYLOAD = np.empty(0, np.uint8)
@@ -287,6 +289,7 @@ class GreenSystem:
     def record(self, slot: int, trace: Recorder) -> None:
         assert self._outcome is not None
         level, k = (self._level, self._k) if self._own is None else (self._own.level, self._own.k)
+        rate, qoe = self.model.by_elements(k, self._outcome.accuracy)
         trace.extend(
             "stations",
             slot=slot,
@@ -297,6 +300,8 @@ class GreenSystem:
             sinr_measured_db=self._measured_db,
             rate_ksuts=self._outcome.rate_ksuts,
             qoe=self._outcome.qoe,
+            rate_elements_ksuts=rate,
+            qoe_elements=qoe,
         )
 
 

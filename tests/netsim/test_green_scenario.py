@@ -104,3 +104,10 @@ def test_a_late_reward_delays_learning_and_nothing_else():
     late = of_trace(green("dqn", **{"signalling.reward_delay_ns": 45_000_000}), 0)
     np.testing.assert_array_equal(base["level"][:20], late["level"][:20])
     assert (base["level"][20:] != late["level"][20:]).any()
+
+
+def test_the_trace_holds_the_rate_over_resource_elements():
+    """10.2: logged beside the ideal rate, 4/5 of it, with the QoE it would give."""
+    stations = simulate.run_in_memory(green("level1", slots=30)).trace()["stations"]
+    np.testing.assert_allclose(stations["rate_elements_ksuts"], 0.8 * stations["rate_ksuts"])
+    assert (stations["qoe_elements"] <= stations["qoe"]).all()
