@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netsim.cli import Parser, resolved, scenario_options
 from netsim.studies.campaign import Axis, parse_axis
 from phy.parameters import ParameterError
+
+if TYPE_CHECKING:
+    from netsim.scenario import Scenario
+    from netsim.studies.declaration import Study
+    from netsim.studies.fidelity import Design
 
 
 def _campaign_options(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +97,36 @@ def sweep(arguments: Sequence[str]) -> int:
 
 def fidelity(arguments: Sequence[str]) -> int:
     """`fidelity SCENARIO --levels paper,table,bit --runs N`"""
+    options = _fidelity_parser().parse_args(arguments)
+    _check_counts(options)
+    if options.orders is not None and options.orders < 0:
+        raise ParameterError(f"--orders {options.orders}: must be >= 0")
+    scenario = resolved(options)
+    from netsim.commands import fidelity as command
+    from netsim.studies.declaration import study_of
+    from netsim.studies.page import command_line
+
+    study = study_of(scenario)
+    design = _design(options, scenario, study)
+    names = _declared(options.mechanisms or "", [mechanism.name for mechanism in study.mechanisms])
+    return command.main(
+        command.Request(
+            design=design,
+            mechanisms=study.chosen(names) if options.mechanisms != "none" else (),
+            attributed=options.attribute or design.policies[0],
+            errors=not options.no_errors and design.levels[-1] != "paper",
+            orders=options.orders,
+            jobs=options.jobs,
+            scheduler=options.scheduler,
+            out=options.out,
+            any_version=options.any_version,
+            report=options.report or options.out / scenario.name / "fidelity",
+            command=command_line(["fidelity", *arguments]),
+        )
+    )
+
+
+def _fidelity_parser() -> Parser:
     parser = Parser(
         prog="python -m netsim fidelity",
         description="How far are the formulas from the bits? Compares levels over the same worlds and writes "
@@ -127,45 +163,23 @@ def fidelity(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--report", type=Path, metavar="DIR", help="where the files go (default OUT/<scenario>/fidelity)"
     )
-    options = parser.parse_args(arguments)
-    _check_counts(options)
-    scenario = resolved(options)
-    from netsim.commands import fidelity as command
-    from netsim.studies.declaration import study_of
+    return parser
+
+
+def _design(options: argparse.Namespace, scenario: Scenario, study: Study) -> Design:
+    """What is compared, as the options say it."""
     from netsim.studies.fidelity import Design
-    from netsim.studies.page import command_line
     from netsim.studies.precision import parse_precision
 
-    study = study_of(scenario)
-    policies = _declared(options.policies or "", study.policies) or tuple(study.policies)
-    names = _declared(options.mechanisms or "", [mechanism.name for mechanism in study.mechanisms])
-    mechanisms = study.chosen(names) if options.mechanisms != "none" else ()
-    if options.orders is not None and options.orders < 0:
-        raise ParameterError(f"--orders {options.orders}: must be >= 0")
-    design = Design(
+    return Design(
         scenario=scenario,
         study=study,
         levels=_names(options.levels),
-        policies=policies,
+        policies=_declared(options.policies or "", study.policies) or tuple(study.policies),
         runs=options.runs,
         margin=_share(options.margin) if options.margin else study.margin,
         precision=parse_precision(options.precision) if options.precision else None,
         most_runs=options.most_runs,
-    )
-    return command.main(
-        command.Request(
-            design=design,
-            mechanisms=mechanisms,
-            attributed=options.attribute or policies[0],
-            errors=not options.no_errors and design.levels[-1] != "paper",
-            orders=options.orders,
-            jobs=options.jobs,
-            scheduler=options.scheduler,
-            out=options.out,
-            any_version=options.any_version,
-            report=options.report or options.out / scenario.name / "fidelity",
-            command=command_line(["fidelity", *arguments]),
-        )
     )
 
 

@@ -211,16 +211,3 @@ def test_mbit_preset_binds_nothing():
             figures[name] = (trace["buffers"]["delivered"].sum(), trace["slots"]["reward"].mean())
         assert figures["sum_packets"][0] >= 0.996 * figures["myopic"][0]
         assert figures["equal"][1] >= 0.998 * figures["myopic"][1]
-
-
-@pytest.mark.slow
-def test_shannon_plan_fails_on_the_bits():
-    """Check 20: planned with Shannon's rate, run on uncoded 16-QAM at 2 MHz, the optimum loses more than 60 %
-    of what the same planner earns with the link's own rate."""
-    rewards = {}
-    for plan in ("link", "shannon"):
-        scenario = embedded(
-            slots=100, **{"radio.bandwidth_hz": 2e6, "agent.name": "myopic", "agent.plan": plan}
-        )
-        rewards[plan] = simulate.run_in_memory(scenario).trace()["slots"]["objective"].mean()
-    assert rewards["shannon"] < 0.4 * rewards["link"]

@@ -208,6 +208,8 @@ def test_killed_and_called_again(tmp_path, capsys):
     traces = [{p.name: read_trace(p).digest for p in folder.rglob("run*.h5")} for folder in (killed, whole)]
     assert traces[0] == traces[1]
     assert len(traces[0]) == 6
+    tables = [(folder / "toscn" / "sweep.csv").read_text() for folder in (killed, whole)]
+    assert tables[0] == tables[1]
 
 
 def test_sweep_from_the_command_line(tmp_path, capsys):
@@ -292,6 +294,20 @@ def test_a_cluster_gives_the_same(tmp_path):
     assert digests(there) == digests(here)
     with pytest.raises(ParameterError, match="must be a running Dask scheduler"):
         list(on_cluster([campaign.Task(variants[0], 0, tmp_path)], "tcp://127.0.0.1:9", 1))
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_an_address_gives_the_same(tmp_path, capsys):
+    """`--scheduler tcp://...`: the workers of somebody else's Dask cluster, from the command line."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tcp://")
+        assert main(sweep(tmp_path / "there", "--runs", "3", "--scheduler", address)) == 0
+    assert main(sweep(tmp_path / "here", "--runs", "3")) == 0
+    assert "3 made" in capsys.readouterr().out
+    tables = [(tmp_path / name / "toscn" / "sweep.csv").read_text() for name in ("there", "here")]
+    assert tables[0] == tables[1]
 
 
 def test_params_digest_is_the_key(tmp_path):

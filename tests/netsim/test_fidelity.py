@@ -221,6 +221,27 @@ def test_study_called_again_runs_nothing(study, monkeypatch, capsys):
     assert (out / "toscn" / "fidelity" / "gaps.csv").read_text() == before
 
 
+def test_precision_adds_runs_until_the_interval_is_narrow(tmp_path):
+    """The whole command: ten runs at least, batches of ten until the gap is known to 3 % of the reference
+    mean, and one more batch that took no part in the decision; or it gives up and says how many it has.
+    """
+    options = ["--levels", "paper,bit", "--policies", "equal .85", "--slots", "10", "--no-errors"]
+    options += ["--set", "semantics.data=embedded", "--mechanisms", "none", "--runs", "2"]
+    half = {}
+    for name, width, most in (("narrow", "3%", "60"), ("never", "0.001%", "12")):
+        report = tmp_path / name
+        more = ["--precision", width, "--most-runs", most, "--report", str(report)]
+        assert main(["fidelity", TOSCN, *options, *more, "--out", str(tmp_path)]) == 0
+        found = json.loads((report / "fidelity.json").read_text())
+        (row,) = [r for r in found["gaps"] if r["kpi"] == KPI and r["kind"] == "deployed"]
+        half[name] = (row["high"] - row["low"]) / 2 / row["reference"]
+        runs = len(list(tmp_path.glob("toscn/*/*/run*.h5"))) // 2
+        assert row["worlds"] == (runs if name == "narrow" else 12)
+        if name == "narrow":
+            assert runs >= 20 and runs % 10 == 0  # 10 to decide on, 10 to confirm
+    assert half["narrow"] < 0.03 < 1 and half["never"] > 1e-5
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
