@@ -12,5 +12,14 @@ presets = {
     "tables": {"phy": "paper"},
     "bank": {"phy": "paper", "semantics.surrogate": "bank"},
     "thermal": THERMAL,
+    # 500 sentences a second and user, each sent as soon as the user's link is free
+    "poisson": {
+        "service": "arrival",
+        "traffic.law": "poisson",
+        "traffic.instants": "async",
+        "traffic.mean_per_slot": 12.5,
+        "traffic.initial_queue": "empty",
+        "traffic.buffer_packets": 1000,
+    },
     "paper_reward": {"utility.reward": "paper"},
 }

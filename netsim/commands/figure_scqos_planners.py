@@ -62,7 +62,7 @@ def _make(request: Request, bank_name: str) -> None:
     write_csv(found, path)
     draw(request.name, found, path.with_suffix(".png"))
     about = bank.about
-    floor = f"{about['metric']}, floor {about['floor']:.3f}"
+    floor = f"{about['metric']}, floor {about['floor']:.3f}; {bank.similarity.shape[3]} realisations"
     out.print(
         f"{bank.num_items} sentences ({about['corpus']}; {floor}), {found[0].slots} slots", markup=False
     )

@@ -72,7 +72,8 @@ def test_the_bank_can_be_measured_again(shipped):
     bank, codec = shipped
     part = bank.select(np.arange(40))
     grid = (6.0, 10.0, 14.0)
-    new = build_bank(codec, part.sentences, load_metric("minilm"), Streams(99), 4, grid)
+    metric = load_metric("minilm")
+    new = build_bank(codec, part.sentences, metric, Streams(99), 4, grid, energy=bank.energy)
     at = [int(np.flatnonzero(part.grid_db == snr)[0]) for snr in grid]
     gap = new.similarity.mean(axis=3) - part.similarity[:, :, at].mean(axis=3)
     score = gap.mean(axis=0) / (gap.std(axis=0, ddof=1) / np.sqrt(len(gap)))

@@ -132,3 +132,19 @@ def test_psi_counts_the_wait_in_the_queue_if_asked_to():
     plain, counted = rows[False]["sentences"], rows[True]["sentences"]
     np.testing.assert_allclose(counted["latency_s"], plain["latency_s"] + plain["wait_s"], atol=1e-12)
     assert (rows[True]["slots"]["objective"] < rows[False]["slots"]["objective"]).all()
+
+
+@pytest.mark.parametrize("name", ["mapping", "local_probe", "rate_only", "random"])
+def test_the_preset_serves_planners(name):
+    """They decide for a slot in which sentences come that they have not seen; none is lost on the way."""
+    from scenarios.scqos import presets
+
+    scenario = scqos(
+        phy="paper", slots=6, **{"semantics.bank": "synthetic", "agent.name": name, **presets["poisson"]}
+    )
+    trace = simulate.run_in_memory(scenario).trace()
+    assert checks.check(trace) == []
+    buffers, packets = trace["buffers"], trace["packets"]
+    assert buffers["blocked"].sum() == 0 and buffers["arrived"].sum() == len(packets["id"]) > 150
+    done = packets["delivered_ns"] >= 0
+    assert done.mean() > 0.5 and np.all(packets["delivered_ns"][done] > packets["sent_ns"][done])
