@@ -24,7 +24,7 @@ from phy.bursts import Bursts
 from phy.link import transmit_bit
 from phy.modulation import map_bits
 from phy.parameters import ParameterError
-from phy.scrambling import gold_sequence
+from phy.scrambling import gold_bytes
 
 ENERGIES = ("equal", "nominal")
 _SCRAMBLING_BYTES = 32_768  # then the sequence begins again
@@ -47,15 +47,15 @@ class OnAir:
             return payload
         size = payload.shape[1]
         at = (np.asarray(index)[:, None] * size + np.arange(size)) % _SCRAMBLING_BYTES
-        return payload ^ _gold_bytes()[at]
+        return payload ^ _mask()[at]
 
 
 NOMINAL, SCRAMBLED = OnAir(), OnAir(scrambled=True)
 
 
 @functools.cache
-def _gold_bytes() -> np.ndarray:
-    return np.packbits(gold_sequence(1 << 15, 8 * _SCRAMBLING_BYTES))
+def _mask() -> np.ndarray:
+    return gold_bytes(1 << 15, _SCRAMBLING_BYTES)
 
 
 def on_air(mapping: BitMapping, energy: str, symbol_energy: float) -> OnAir:
