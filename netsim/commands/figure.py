@@ -90,6 +90,7 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "scqos-2b": "netsim.commands.figure_scqos_2b",
     **dict.fromkeys(("scqos-5", "scqos-table-3"), "netsim.commands.figure_scqos_5"),
     "scqos-7": "netsim.commands.figure_scqos_7",
+    "scqos-levels": "netsim.commands.figure_scqos_levels",
     "scqos-table-4": "netsim.commands.figure_scqos_table_4",
     **dict.fromkeys((f"scqos-{k}" for k in (6, 8, 9, 10)), "netsim.commands.figure_scqos_planners"),
     "toscn-2": "netsim.commands.figure_toscn_2",

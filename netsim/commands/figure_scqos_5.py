@@ -9,7 +9,6 @@ from rich.table import Table
 
 from netsim import training
 from netsim.commands.figure_request import Request, console, progress
-from netsim.commands.figure_scqos_planners import learner_banks
 from netsim.figures import scqos_5 as figure
 from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Setting
@@ -18,10 +17,10 @@ from phy.parameters import ParameterError
 
 
 def main(request: Request) -> None:
-    """Trains what is missing, judges, prints, writes CSV and picture, for every bank with agents."""
+    """Trains what is missing, judges, prints, writes CSV and picture, for the bank of every codec."""
     if request.episodes is not None or request.slots is not None:
         raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
-    for name in learner_banks():
+    for name in request.codecs():
         _make(request, name)
 
 

@@ -1,6 +1,6 @@
 """`python -m netsim figure scqos-6|8|9|10`: planners, bounds and agents of SC-QoS over a sweep.
 
-Agents are shown for the banks that `learner_banks` names; what is missing is trained first.
+Trainings are kept under results/agents; what is missing is trained first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Score, Setting
 from netsim.figures.scqos_planners_plot import TABLES, draw, write_csv
 from netsim.figures.scqos_trained import Learner, Lines
-from netsim.systems.scqos_bank_file import load_bank, shipped_banks, suffix
+from netsim.systems.scqos_bank_file import load_bank, suffix
 from phy.parameters import ParameterError
 
 PROPOSED, GUIDED = Learner(), Learner(guided=True)
@@ -34,11 +34,6 @@ def main(request: Request) -> None:
         _make(request, name)
 
 
-def learner_banks() -> list[str]:
-    """Banks with trained agents: the reference grammar, whose codec no longer changes."""
-    return [name for name in shipped_banks() if name == "grammar"]
-
-
 def trained_at(name: str) -> list[Setting]:
     """Settings of a figure at which agents are trained: the lines through the default setting."""
     lines = {s for sweep in ("scqos-6", "scqos-8", "scqos-9") for s in figure.SWEEPS[sweep]}
@@ -48,7 +43,7 @@ def trained_at(name: str) -> list[Setting]:
 def _make(request: Request, bank_name: str) -> None:
     bank = load_bank(bank_name)
     bank = bank.select(~bank.in_training)
-    settings = trained_at(request.name) if bank_name in learner_banks() else []
+    settings = trained_at(request.name)
     guided = [s for s in settings if s in GUIDED_AT and request.name == "scqos-10"]
     lines = Lines({PROPOSED: settings, GUIDED: guided}, bank_name, request.quick)
     with progress(f"{request.name}: training") as advance:

@@ -6,16 +6,55 @@ from rich.table import Table
 
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_table_4 as figure
+from netsim.figures import scqos_trained as trained
+from netsim.figures.scqos_planners import Setting, Slots
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric
 from netsim.semantics.text_codec import load_text_codec
 from netsim.systems.scqos_bank_file import load_bank, suffix
+from netsim.systems.scqos_model import Utility
+from netsim.systems.scqos_radio import Downlink
+from phy.parameters import ParameterError
+
+NUM_SLOTS = 1000  # behind the agent's choices
 
 
 def main(request: Request) -> None:
     """Decodes, prints and writes CSV, for the bank of every codec that is asked for."""
-    request.one_process()
+    if request.episodes is not None or request.slots is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
     for name in request.codecs():
         _make(request, name)
+        if not request.quick:
+            _choices(request, name)
+
+
+def _choices(request: Request, bank_name: str) -> None:
+    """How many bits the trained agent and the planners give short and long sentences."""
+    plans = trained.wanted([trained.Learner()], [Setting()], bank_name, quick=False)
+    with progress(f"{request.name}: training") as advance:
+        trained.ensure(plans, request.jobs, advance)
+    bank = load_bank(bank_name)
+    bank = bank.select(~bank.in_training)
+    slots = Slots(Downlink(), Utility(), bank, NUM_SLOTS)
+    length = bank.length[slots.item]
+    rows = figure.choices(trained.PROPOSED, length, trained.judged(slots, plans).bits)
+    for policy, _, plan in slots.policies():
+        if policy in ("local_probe", "aware_in"):
+            rows += figure.choices(policy, length, plan.bits)
+    table = Table(title="share of 1 / 2 / 3 bits by words of the sentence", header_style="bold")
+    table.add_column("words")
+    for name in dict.fromkeys(r.policy for r in rows):
+        table.add_column(name, justify="right")
+    for low, high in figure.LENGTHS:
+        mine = [r for r in rows if r.shortest == low]
+        if mine:
+            shares = [f"{r.share_1:.2f} / {r.share_2:.2f} / {r.share_3:.2f}" for r in mine]
+            table.add_row(f"{low}-{high}", *shares)
+    out = console(140)
+    out.print(table)
+    path = request.out / f"scqos-table-4-choice{suffix(bank_name)}.csv"
+    figure.write_choices(rows, path)
+    out.print(f"{path}", markup=False)
 
 
 def _make(request: Request, bank_name: str) -> None:

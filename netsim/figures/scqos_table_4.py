@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,48 @@ def by_length(bank: Bank, min_similarity: float) -> list[ByLength]:
             i = stats.wilson_interval(valid, int(here.sum()))
             found.append(ByLength(low, high, n, int(here.sum()), i.mean, i.low, i.high))
     return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Share of 1, 2 and 3 bits that a policy gives sentences of a range of lengths (95 % of the share of 1
+    bit, over sentences sent).
+    """
+
+    policy: str
+    shortest: int
+    longest: int
+    sent: int
+    share_1: float
+    low: float
+    high: float
+    share_2: float
+    share_3: float
+
+
+def choices(policy: str, length: np.ndarray, bits: np.ndarray) -> list[Choice]:
+    """Bits by length: words int[t, u] of the sentences, bits int[..., t, u] that they were given."""
+    found = []
+    lengths = np.broadcast_to(length, bits.shape)
+    for low, high in LENGTHS:
+        given = bits[(lengths >= low) & (lengths <= high)]
+        if len(given):
+            i = stats.wilson_interval(int((given == 1).sum()), len(given))
+            two, three = (float(np.mean(given == n)) for n in (2, 3))
+            found.append(Choice(policy, low, high, len(given), i.mean, i.low, i.high, two, three))
+    return found
+
+
+def write_choices(found: list[Choice], path: Path) -> None:
+    """One row per policy and range of lengths."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [f.name for f in dataclasses.fields(Choice)]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        for choice in found:
+            values = [getattr(choice, name) for name in names]
+            writer.writerow([f"{v:.4f}" if isinstance(v, float) else v for v in values])
 
 
 def write_csv(found: list[Example], path: Path) -> None:

@@ -90,6 +90,10 @@ def settings(agent: str, preset: str) -> tuple[Settings, Decoding]:
     values: dict[str, Any] = {"batch": 256, "units": 64, "actor_rate": 2e-3, "critic_rate": 2e-3}
     if agent == "hybrid":
         values |= {"heads": "user"}
+    if agent in ("ddpg", "td3"):  # at 2e-3 their tanh saturates: DDPG ended at a reward of -1.9
+        values |= {"actor_rate": 3e-4, "critic_rate": 1e-3}
+    if agent == "ddpg":
+        values |= {"actor_gradient": "inverting"}
     if preset == "paper":
         rate = PAPER_RATE[agent]
         values = {"discount": 0.99, "units": 512, "batch": 128, "actor_rate": rate, "critic_rate": rate}
