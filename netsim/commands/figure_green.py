@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from netsim import stats
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import green_learning as drawing
 from netsim.figures.green_runs import Plan, bounds, collect
@@ -41,15 +40,15 @@ def main(request: Request) -> None:
         for cells in plan.cells:
             each = [bounds(plan, preset, cells, drop) for drop in range(plan.drops)]
             lines[preset, cells] = {name: sum(b[name] for b in each) / len(each) for name in each[0]}
-    rows = drawing.summary(found)
+    rows, pairs = drawing.summary(found), drawing.differences(found)
     if request.name == "green-4":
         drawing.write_csv(drawing.curve_rows(found), path)
         drawing.draw_curves(found, lines, picture)
     elif request.name == "green-5":
-        drawing.write_csv(rows, path)
+        drawing.write_csv(rows + pairs, path)
         drawing.draw_boxes(found, picture)
     else:
-        drawing.write_csv(rows, path)
+        drawing.write_csv(rows + pairs, path)
         drawing.draw_levels(found, LEARNERS, picture)
     out = console()
     for (preset, cells), values in lines.items():
@@ -77,12 +76,8 @@ def main(request: Request) -> None:
         for name, value in values.items():
             table.add_row(drawing.LABELS[name], "", f"{value:.4f}", style="dim")
         out.print(table)
-        for one, other in (("drqn", "dqn"), ("drqn", "dqn_woec"), ("dqn", "dqn_woec"), ("drqn", "greedy")):
-            pair = drawing.difference(found[preset, cells, one], found[preset, cells, other])
-            both = f"{drawing.LABELS[one]} less {drawing.LABELS[other]}"
-            out.print(f"{both}, frozen, paired: {_text(pair)}", markup=False)
+        for row in pairs:
+            if (row["preset"], row["cells"]) == (preset, cells):
+                interval = f"{row['ee']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
+                out.print(f"{row['scheme']}, frozen, paired: {interval}", markup=False)
     out.print(f"data: {path}, picture: {picture}", markup=False)
-
-
-def _text(interval: stats.Interval) -> str:
-    return f"{interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"

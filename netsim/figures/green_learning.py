@@ -23,6 +23,7 @@ LABELS = {
 _COLOURS = dict(zip(SCHEMES, ("#0b6e4f", "#1f77b4", "#d95f02", "#7a5195", "#888888")))
 _STYLES = {"ub_coord": "-", "level1_genie_k": "--", "static_best": ":"}
 _BOX_SHARE, _BOX_MEAN = 0.2, 100
+PAIRS = (("drqn", "dqn"), ("drqn", "dqn_woec"), ("dqn", "dqn_woec"), ("dqn", "greedy"), ("greedy", "random"))
 
 
 def block_means(values: np.ndarray, length: int) -> np.ndarray:
@@ -72,6 +73,14 @@ def summary(found: Mapping[Key, Sequence[Series]]) -> list[dict[str, object]]:
     return rows
 
 
+def summary_names() -> tuple[str, ...]:
+    """Columns of `summary`."""
+    return (
+        "preset", "cells", "scheme", "phase", "drops", "ee", "low", "high", "slot_std", "std_of_means",
+        "power_index", "power_mw", "unmet",
+    )  # fmt: skip
+
+
 def _mean(parts: Sequence[np.ndarray]) -> float:
     return float(np.mean([part.mean() for part in parts]))
 
@@ -79,6 +88,21 @@ def _mean(parts: Sequence[np.ndarray]) -> float:
 def difference(one: Sequence[Series], other: Sequence[Series]) -> stats.Interval:
     """Frozen efficiency of one scheme less another's, paired over drops."""
     return stats.mean_interval([a.frozen.mean() - b.frozen.mean() for a, b in zip(one, other, strict=True)])
+
+
+def differences(found: Mapping[Key, Sequence[Series]]) -> list[dict[str, object]]:
+    """Rows like those of `summary` for the pairs that the paper's claims are about, frozen."""
+    rows: list[dict[str, object]] = []
+    for preset, cells in dict.fromkeys((preset, cells) for preset, cells, _ in found):
+        for one, other in PAIRS:
+            apart = difference(found[preset, cells, one], found[preset, cells, other])
+            row: dict[str, object] = dict.fromkeys(summary_names(), "")
+            row |= {
+                "preset": preset, "cells": cells, "scheme": f"{one} less {other}", "phase": "frozen",
+                "drops": apart.n, "ee": apart.mean, "low": apart.low, "high": apart.high,
+            }  # fmt: skip
+            rows.append(row)
+    return rows
 
 
 def write_csv(rows: Sequence[Mapping[str, object]], path: Path) -> None:
