@@ -211,15 +211,18 @@ class PaperLink:
         self.law = rate_law(radio)
 
     def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
+        """Rounded down to whole steps `radio.bandwidth_step_hz`, Hz."""
         step = self.radio.bandwidth_step_hz
         return np.floor(bandwidth_hz / step + FLOOR_GUARD) * step
 
     def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
+        """The rate law at `radio.power_w` spread over the whole band, bit/s/Hz."""
         return self.law.efficiency(self.radio.power_w * gain / (self.radio.n0 * self.radio.bandwidth_hz))
 
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
     ) -> np.ndarray:
+        """Rate times duration, float64 bits, without rounding to symbols."""
         occupied = np.where(
             bandwidth_hz > 0.0, bandwidth_hz, 1.0
         )  # 0 Hz carries 0 bits, without a division by zero
@@ -227,11 +230,13 @@ class PaperLink:
         return duration_ns / SECOND_NS * bandwidth_hz * efficiency
 
     def symbols(self, num_bits: float) -> int:
+        """0: the formula has no resource elements."""
         return 0
 
     def completions_ns(
         self, bandwidth_hz: float, power_w: float, gain: float, num_bits: float, most: int, budget_ns: int
     ) -> list[int]:
+        """Packet k is complete after k num_bits / rate, to the nearest nanosecond; none without power."""
         if bandwidth_hz <= 0.0 or power_w <= 0.0:
             return []
         rate = bandwidth_hz * self.law.efficiency_at(power_w * gain / (self.radio.n0 * bandwidth_hz))
@@ -241,7 +246,9 @@ class PaperLink:
         return [min(round(k * packet_ns), budget_ns) for k in range(1, count + 1)]
 
     def snr_db(self, grants: Grants, world: World) -> np.ndarray:
+        """`grant_snr_db` of the granted bandwidth."""
         return grant_snr_db(grants.power_w, grants.bandwidth_hz, world.gain, self.radio.n0)
 
     def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> None:
+        """None: no bits are carried."""
         return None

@@ -53,6 +53,7 @@ class OfdmLink:
         )
 
     def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
+        """Whole subcarriers, Hz."""
         return self.num_subcarriers(bandwidth_hz) * self.ofdm.subcarrier_spacing_hz
 
     def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
@@ -67,10 +68,12 @@ class OfdmLink:
     def carried_bits(
         self, bandwidth_hz: np.ndarray, power_w: np.ndarray, gain: np.ndarray, duration_ns: int
     ) -> np.ndarray:
+        """Bits of the data resource elements in `duration_ns`, pilots and prefix taken off, float64."""
         resource_elements = self.num_subcarriers(bandwidth_hz) * self.ofdm.num_data_symbols(duration_ns)
         return np.where(power_w > 0.0, resource_elements * float(self.radio.bits_per_symbol), 0.0)
 
     def symbols(self, num_bits: float) -> int:
+        """Resource elements of a packet, the last one filled up."""
         return -(-int(num_bits) // self.radio.bits_per_symbol)
 
     def completions_ns(
@@ -95,6 +98,7 @@ class OfdmLink:
         return math.ceil(symbols * self.ofdm.symbol_s * SECOND_NS)
 
     def snr_db(self, grants: Grants, world: World) -> np.ndarray:
+        """`grant_snr_db` of the subcarriers in use."""
         return grant_snr_db(grants.power_w, self.quantise(grants.bandwidth_hz), world.gain, self.radio.n0)
 
     def transmit(self, slot: int, grants: Grants, world: World, blocks: list[Block]) -> Received:

@@ -93,11 +93,13 @@ class PartialLink(PaperLink):
             self.padding_bits = self._real.padding_bits if self.partial.constellation else _MOST_BITS
 
     def quantise(self, bandwidth_hz: np.ndarray) -> np.ndarray:
+        """Whole subcarriers if `whole_units` is on, else the steps of level `paper`, Hz."""
         return (
             self._grid.quantise(bandwidth_hz) if self.partial.whole_units else super().quantise(bandwidth_hz)
         )
 
     def spectral_efficiency(self, gain: np.ndarray) -> np.ndarray:
+        """Bit/s/Hz with the mechanisms that are switched on."""
         snr = self.radio.power_w * gain / (self.radio.n0 * self.radio.bandwidth_hz)
         if self.partial.constellation and self.partial.whole_units:
             return self._grid.spectral_efficiency(gain)
@@ -118,6 +120,7 @@ class PartialLink(PaperLink):
         return np.where(power_w > 0.0, carried, 0.0)
 
     def symbols(self, num_bits: float) -> int:
+        """Resource elements of a packet where bits are carried, else 0."""
         return self._real.symbols(num_bits) if self.carries_bits else 0
 
     def completions_ns(

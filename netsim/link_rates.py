@@ -27,9 +27,11 @@ class ShannonRate:
     """TOSCN (13)."""
 
     def efficiency(self, snr: np.ndarray) -> np.ndarray:
+        """log2(1 + snr), bit/s/Hz, float64 for many SNRs."""
         return np.log2(1.0 + snr)
 
     def efficiency_at(self, snr: float) -> float:
+        """log2(1 + snr) at one SNR, bit/s/Hz."""
         return math.log2(1.0 + snr)
 
 
@@ -48,9 +50,11 @@ class CappedRate:
         self.gap = 10.0 ** (gap_db / 10.0)
 
     def efficiency(self, snr: np.ndarray) -> np.ndarray:
+        """e min(m, log2(1 + snr / G)), bit/s/Hz, float64 for many SNRs."""
         return self.overhead_efficiency * np.minimum(self.cap_bits, np.log2(1.0 + snr / self.gap))
 
     def efficiency_at(self, snr: float) -> float:
+        """e min(m, log2(1 + snr / G)) at one SNR, bit/s/Hz."""
         return self.overhead_efficiency * min(self.cap_bits, math.log2(1.0 + snr / self.gap))
 
 
@@ -67,9 +71,11 @@ class MeasuredRate:
         self._first = 10.0 ** (self.snr_db[0] / 10.0)
 
     def efficiency(self, snr: np.ndarray) -> np.ndarray:
+        """The measured curve, bit/s/Hz, float64 for many SNRs."""
         snr = np.asarray(snr, float)
         inside = np.interp(10.0 * np.log10(np.maximum(snr, self._first)), self.snr_db, self.measured)
         return inside * np.minimum(snr / self._first, 1.0)
 
     def efficiency_at(self, snr: float) -> float:
+        """The measured curve at one SNR, bit/s/Hz."""
         return float(self.efficiency(np.array([snr]))[0])
