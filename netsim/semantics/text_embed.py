@@ -1,4 +1,4 @@
-"""Make the shipped sentences: `python -m netsim.semantics.text_embed --items 400`.
+"""Make the shipped sentences: `python -m netsim.semantics.text_embed --items 380`.
 
 Takes the test sentences of `sotu` with the smallest hashes that the shipped codec `english` covers and writes
 them to weights/sotu.sentences.txt, so that a run works on a machine that has neither Europarl nor the
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m netsim.semantics.text_embed", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--items", type=int, default=400, help="sentences")
+    parser.add_argument("--items", type=int, default=380, help="sentences")
     parser.add_argument("--out", type=Path, default=EMBEDDED, metavar="FILE", help="file to write")
     given = parser.parse_args(arguments)
     try:
