@@ -44,7 +44,7 @@ class TextCodec:
 
     @property
     def max_words(self) -> int:
-        """Longest sentence that the codec was trained for, in words; the corpora's limit if its file has none."""
+        """Longest sentence the codec was trained for, in words; the corpora's limit if its file has none."""
         return int(self.description.get("max_words", MAX_WORDS))
 
     @cached_property
