@@ -55,12 +55,17 @@ def command(arguments: Sequence[str]) -> int:
                         help="set one parameter of the algorithm (e.g. discount); repeatable")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("results/agents"), metavar="DIR",
                         help="folder of results (default results/agents)")  # fmt: skip
+    parser.add_argument("--export", type=Path, metavar="FILE",
+                        help="also write the weights of the first seed alone: what can ship")  # fmt: skip
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         raise ParameterError(f"--jobs {options.jobs}: must be >= 1")
     plans = _plans(options)
     results = train_all(plans, options.out, options.jobs, options.resume)
     _report(plans[0], results)
+    if options.export is not None:
+        training.export(results[0].path, options.export)
+        console().print(f"weights of seed {results[0].about['seed']}: {options.export}", markup=False)
     return 0
 
 

@@ -235,7 +235,13 @@ def trained(scenario: Scqos) -> TrainedScqos:
     """
     agent = scenario.agent
     path = Path(agent.weights) if agent.weights else shipped(scenario)
-    return from_file(scenario, path, *files.load(path))
+    layers, about = files.load(path)
+    if not agent.weights and about.get("bank") != bank_digest(scenario):
+        raise ParameterError(
+            f"{path.name}: trained on another bank {scenario.semantics.bank}: must be trained anew "
+            f"(python -m netsim train, --export {path.name})"
+        )
+    return from_file(scenario, path, layers, about)
 
 
 def from_file(
