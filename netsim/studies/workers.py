@@ -21,6 +21,7 @@ from pathlib import Path
 
 from netsim import simulate
 from netsim.scenario import Scenario
+from netsim.studies import values
 from netsim.studies.campaign import Task, Workers
 from netsim.studies.version import code_version
 from phy.parameters import ParameterError
@@ -75,9 +76,11 @@ def _in_pool(tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, str], No
 
 
 def make(scenario: Scenario, run: int, folder: Path) -> str:
-    """Runs one task into its file; "" or, in one line, why there is none."""
+    """Runs one task into its file; "" or, in one line, why there is none. Its figures are found here, too,
+    where many processes work, and not one after another where they are wanted.
+    """
     try:
-        simulate.run_to_file(scenario, run, folder)
+        values.values_of_file(simulate.run_to_file(scenario, run, folder), scenario)
     except Exception as error:  # whatever it is, the campaign goes on and lists it
         return reason_of(error)
     return ""

@@ -257,6 +257,26 @@ def test_a_damaged_result_is_listed(tmp_path, capsys):
     assert "1 failed, in no average" in out and "run1.h5: not readable" in out
 
 
+def test_figures_beside_a_trace_are_those_of_the_trace(tmp_path):
+    """They are found by the worker; half a file, one of another trace or of other code is not believed."""
+    (variant,) = campaign.variants(formula(), [])
+    outcome = run_all(campaign.Store(tmp_path), [variant], range(1), in_this_process)
+    path = outcome.files[variant, 0]
+    beside = path.with_suffix(".figures.json")
+    whole = beside.read_text()
+    truth = tuple(values.values_of(read_trace(path), variant.scenario.total_bandwidth_hz))
+
+    def found() -> tuple:
+        values._of_file.cache_clear()
+        return values.values_of_file(path, variant.scenario, each_ue=True)
+
+    assert found() == truth
+    for broken in (whole[:100], whole.replace('"about": [', '"about": [1, '), ""):
+        beside.write_text(broken)
+        assert found() == truth
+        assert beside.read_text() == whole
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
