@@ -89,22 +89,20 @@ class OurChain:
         """Bursts of the next slot with a new channel and new bits."""
         return self.bursts(self.response(self.taps()))
 
-    def renew(self, plan: LinkPlan) -> None:
-        """New bits and a new channel in the arrays of a plan."""
-        slot = next(self.slots)
-        philox.random_bytes(self.seed, slot, plan.payload.size, plan.payload)
-        self.fading.response(self.seed, slot, out=plan.h)
-        plan.slot[:] = slot
+    def renewal(self, plan: LinkPlan) -> Callable[[], None]:
+        """Call that draws new bits and a new channel into the arrays of a plan."""
+        renew = plan.renewal(self.fading, self.seed)
+        return lambda: renew(next(self.slots))
 
 
 def hard(name: str, work: Work, inject: bool = False, threads: int = 1) -> Contender:
     """Uncoded chain with hard decisions: Gaussian noise or, with `inject`, exact error injection."""
     chain = OurChain(work, seed=3 if inject else 2)
     plan = LinkPlan(chain.fresh(), threads)
-    send = plan.inject if inject else plan.transmit
+    send, renew = plan.inject if inject else plan.transmit, chain.renewal(plan)
 
     def run() -> NDArray[np.int64]:
-        chain.renew(plan)
+        renew()
         return send()
 
     return Contender(name, work, run, lambda errors: errors)
@@ -133,9 +131,10 @@ def soft(name: str, work: Work) -> Contender:
     """Uncoded chain that ends at the max-log LLRs."""
     chain = OurChain(work, seed=5)
     plan = LinkPlan(chain.fresh())
+    renew = chain.renewal(plan)
 
     def run() -> tuple[NDArray, NDArray]:
-        chain.renew(plan)
+        renew()
         return plan.payload.reshape(-1, BLOCK_BYTES), plan.demap()
 
     return Contender(name, work, run, lambda result: wrong_bits(*result))

@@ -20,10 +20,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from phy.jit import ENTRY, PART
+from phy.jit import entry, part, scratch
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import (
     NORM,
@@ -46,7 +46,7 @@ OFFSET, NUM_BITS, ORDER, WIDTH, FIRST_SYMBOL, KEY, SLOT, START, ERRORS, INTS = r
 ES, N0, SNR_DB, REALS = range(4)
 
 
-@njit(**PART)
+@part
 def first_broken(num_bytes, max_width, ints, reals, first, last):
     """Index of the first burst of first .. last - 1 that breaks a rule of `phy.bursts.RULES`, or -1."""
     for b in range(first, last):
@@ -61,13 +61,13 @@ def first_broken(num_bytes, max_width, ints, reals, first, last):
     return -1
 
 
-@njit(**ENTRY)
+@entry
 def check(num_bytes, max_width, ints, reals):
     """`first_broken` of all bursts, for the paths that do not begin in a kernel of this module."""
     return first_broken(num_bytes, max_width, ints, reals, 0, ints.shape[0])
 
 
-@njit(**PART)
+@part
 def combined_gain(h, width, first, n, gain):
     """What maximum-ratio combining collects: gain[f] = sum over antennas of |h[r, f]|^2 for f < width.
 
@@ -88,7 +88,7 @@ def combined_gain(h, width, first, n, gain):
     return total / n if n > 0 else 0.0
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "arcp", "nsz"})
+@part(fastmath={"reassoc", "contract", "arcp", "nsz"})
 def subcarrier_scale(gain, width, amplitude2, noise, scale):
     """scale[f] = sqrt(noise / (amplitude2 * gain[f])) up to _MAX_SCALE: the noise scale of the slicer."""
     dark = _MAX_SCALE if noise > 0.0 else 0.0
@@ -98,7 +98,7 @@ def subcarrier_scale(gain, width, amplitude2, noise, scale):
         scale[f] = np.float32(s if s < _MAX_SCALE else _MAX_SCALE)
 
 
-@njit(**PART)
+@part
 def repeat(values, period, size):
     """Continue values[:period] periodically to values[:size], doubling what is there."""
     while period < size:
@@ -108,12 +108,12 @@ def repeat(values, period, size):
         period *= 2
 
 
-@njit(**ENTRY)
+@entry
 def mean_snr(h, width, es, n0, first_symbol, num_symbols, snr):
     """snr[b] = mean SNR after combining over the elements of each burst (linear; inf without noise or
     symbols).
     """
-    gain = np.empty(h.shape[2], np.float64)
+    gain = scratch(h.shape[2], np.float64)
     for b in range(es.size):
         mean = combined_gain(h[b], width[b], first_symbol[b], num_symbols[b], gain)
         snr[b] = es[b] * mean / n0 if n0 > 0.0 and num_symbols[b] > 0 else np.inf
@@ -129,7 +129,7 @@ def _ones(typingctx, value):
     return types.uint8(types.uint8), codegen
 
 
-@njit(**PART)
+@part
 def finish_bytes(payload, received, first, num_bytes, last_mask):
     """Restore the padding bits of the last byte and count the wrong bits."""
     if last_mask != 255 and num_bytes > 0:
@@ -142,7 +142,7 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
     return errors
 
 
-@njit(**PART)
+@part
 def finish_nibbles(sent, sym, received, bits):
     """`pack_nibbles` and `finish_bytes` in one: the bytes of sym with the padding as in sent, wrong bits."""
     errors = np.int64(0)
@@ -159,7 +159,7 @@ def finish_nibbles(sent, sym, received, bits):
     return errors
 
 
-@njit(**PART)
+@part
 def given_normals(noise, n, gi, gq):
     """gi, gq = real and imaginary parts of noise complex64[>= n]."""
     for k in range(n):
@@ -167,19 +167,19 @@ def given_normals(noise, n, gi, gq):
         gq[k] = noise[k].imag
 
 
-@njit(**PART)
+@part
 def put_qam16(sym, gi, gq, scale, weight, num_bits, llr):
     """`maxlog_qam16` of num_bits bits: the last symbol may carry padding, which has no place in llr."""
     n = num_bits >> 2
     maxlog_qam16(sym, gi, gq, scale, weight, n, llr)
     if num_bits & 3:
-        last = np.empty(4, np.float32)
+        last = scratch(4, np.float32)
         maxlog_qam16(sym[n:], gi[n:], gq[n:], scale[n:], weight[n:], num_bits - num_bits + 1, last)
         for i in range(num_bits & 3):
             llr[4 * n + i] = last[i]
 
 
-@njit(**ENTRY)
+@entry
 def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr):
     """Bursts first .. last - 1 through channel, noise and receiver; ERRORS and SNR_DB are written.
 
@@ -198,15 +198,15 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
-    gain = np.empty(h.shape[2], np.float64)
-    sym = np.empty(CHUNK + 8, np.uint8)
+    gain = scratch(h.shape[2], np.float64)
+    sym = scratch(CHUNK + 8, np.uint8)
     size, longest = 2 * CHUNK_PAIRS, CHUNK + h.shape[2]
-    scratch = np.empty(2 * size + (longest if llr is None else 2 * longest), np.float32)
-    gi, gq, scale = scratch[:size], scratch[size : 2 * size], scratch[2 * size :]
+    work = scratch(2 * size + (longest if llr is None else 2 * longest), np.float32)
+    gi, gq, scale = work[:size], work[size : 2 * size], work[2 * size :]
     weight = scale if llr is None else scale[longest:]
-    words = np.empty((4, CHUNK_PAIRS), np.uint32)
+    words = scratch((4, CHUNK_PAIRS), np.uint32)
     if any_order is not None and llr is not None:
-        plane = np.empty((8, CHUNK), np.float32)
+        plane = scratch((8, CHUNK), np.float32)
     for b in range(first, last):
         row = ints[b]
         if marked and row[ERRORS] != -1:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from phy.burst_kernels import CHUNK, finish_bytes
-from phy.jit import ENTRY, PART
+from phy.jit import entry, part, scratch
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import (
     NORM,
@@ -22,12 +21,12 @@ from phy.qam import (
 )
 
 
-@njit(**ENTRY)
+@entry
 def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, grid):
     """Unit-energy symbols of every cell: grid complex64[M, >= resource elements], 0 where a cell is
     silent.
     """
-    sym = np.empty(CHUNK + 8, np.uint8)
+    sym = scratch(CHUNK + 8, np.uint8)
     for b in range(offset.size):
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -44,7 +43,7 @@ def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, g
                 row[o + i] = complex(x, x if m == 1 else a * rail_level(m, sym[i], 1))
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq):
     """Add the other cells' symbols to the noise: gi, gq become the disturbance in level units.
 
@@ -75,7 +74,7 @@ def _disturb(grid, ratio, own, width, first, n, noise_scale, unit, gi, gq):
     return energy
 
 
-@njit(**PART)
+@part
 def _effective_weight(grid, ratio, own, width, first, n, noise_scale, norm, weight):
     """weight[k] = 1 / (norm v): `llr_weight` for a disturbance of energy v relative to a unit-energy symbol.
 
@@ -92,7 +91,7 @@ def _effective_weight(grid, ratio, own, width, first, n, noise_scale, norm, weig
         f = f + 1 if f + 1 < width else 0
 
 
-@njit(**ENTRY)
+@entry
 def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell,
                    amplitude, grid, received, errors, sinr, measured, llr, llr_start):  # fmt: skip
     """Bursts of co-channel cells (see phy.cells.transmit_cells).
@@ -106,16 +105,16 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
         sinr, measured: float64[B], linear: expected (mean powers of the active cells) and from the samples.
         llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
     """
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
-    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
-    sym = np.empty(CHUNK + 8, np.uint8)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    gi = scratch(2 * CHUNK_PAIRS, np.float32)
+    gq = scratch(2 * CHUNK_PAIRS, np.float32)
+    sym = scratch(CHUNK + 8, np.uint8)
     ones = np.ones(CHUNK, np.float32)
-    weight = np.empty(CHUNK, np.float32)
-    plane = np.empty((8, 0 if llr is None else CHUNK), np.float32)
+    weight = scratch(CHUNK, np.float32)
+    plane = scratch((8, 0 if llr is None else CHUNK), np.float32)
     width = amplitude.shape[2]
-    ratio = np.empty(amplitude.shape[1:], np.complex64)
-    noise_scale = np.empty(width, np.float32)
+    ratio = scratch(amplitude.shape[1:], np.complex64)
+    noise_scale = scratch(width, np.float32)
     for b in range(offset.size):
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -150,7 +149,7 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
             sym[k : k + 8] = 0
             unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
             odd = (re + c) & 1
-            normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, scratch, gi, gq)
+            normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, words_of, gi, gq)
             energy += _disturb(grid, ratio, own, width, re + c, k, noise_scale, unit, gi[odd:], gq[odd:])
             if received is not None:
                 slice_symbols(m, sym, gi[odd:], gq[odd:], ones, k)

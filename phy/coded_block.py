@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phy.bursts import Bursts
@@ -31,6 +30,7 @@ from phy.coding.transport import (
     transport_rows,
 )
 from phy.coding.transport_size import transport_block_size
+from phy.jit import entry
 from phy.link import demap_llr
 from phy.parameters import (
     Checked,
@@ -232,7 +232,7 @@ def transmit_blocks(
     return ReceivedBlocks(decided, crc_ok, (decided != bits).sum(axis=1), soft.snr_db)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def payload_kernel(key, index, out):
     """out uint32[B, 4 n]: the words of `phy.philox.random_bytes` for slots index int64[B]."""
     for b in range(index.size):

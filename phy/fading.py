@@ -8,22 +8,23 @@ the other blocks of the call.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
-from numba import njit
+from numba import typeof, types
 
-from phy.jit import ENTRY
+from phy.jit import entry, scratch
 from phy.parameters import Checked, ParameterError, Rule, at_least_one, non_negative, parameter, positive
-from phy.philox import CHUNK_PAIRS, LANE_ANGLE, LANE_FADING, normals, words
+from phy.philox import CHUNK_PAIRS, LANE_ANGLE, LANE_FADING, LANE_PAYLOAD, fill_bytes, normals, words
 
 _POWERS = Rule(
     lambda p: len(p) > 0 and min(p) >= 0.0 and abs(sum(p) - 1.0) < 1e-6, "must be powers >= 0, sum 1"
 )
 
 
-@njit(**ENTRY)
+@entry
 def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
     """Independent taps, the first with a line of sight at a uniform angle in [-pi/2, pi/2).
 
@@ -34,8 +35,8 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
         taps: complex64[B, M, L], written; block b is number first_block + b under (key, slot).
     """
     num_blocks, num_ant, num_taps = taps.shape
-    words_of = np.empty((4, CHUNK_PAIRS), np.uint32)
-    gi, gq = np.empty(2 * CHUNK_PAIRS, np.float32), np.empty(2 * CHUNK_PAIRS, np.float32)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    gi, gq = scratch(2 * CHUNK_PAIRS, np.float32), scratch(2 * CHUNK_PAIRS, np.float32)
     flat = taps.reshape(taps.size)
     per_block = num_ant * num_taps
     start = first_block * per_block
@@ -52,7 +53,7 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
             tap = tap + 1 if tap + 1 < num_taps else 0
         k += n
     if line > 0.0:
-        raw = np.empty(4 * ((num_blocks >> 2) + 2), np.uint32)
+        raw = scratch(4 * ((num_blocks >> 2) + 2), np.uint32)
         words(key, slot, LANE_ANGLE, first_block >> 2, (num_blocks >> 2) + 2, raw)
         for b in range(num_blocks):
             u = (np.float64(raw[(first_block & 3) + b]) + 0.5) / 4294967296.0
@@ -64,11 +65,11 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
                 a *= step
 
 
-@njit(**ENTRY, fastmath=True)
+@entry(fastmath=True)
 def fill_response(taps, real, imag, h):
     """h[b, r, f] = sum over l of taps[b, r, l] (real + j imag)[l, f]; real, imag float32[L, F]."""
     num_taps, width = real.shape
-    x, y = np.empty(width, np.float32), np.empty(width, np.float32)
+    x, y = scratch(width, np.float32), scratch(width, np.float32)
     for b in range(taps.shape[0]):
         for r in range(taps.shape[1]):
             for l in range(num_taps):
@@ -86,6 +87,15 @@ def fill_response(taps, real, imag, h):
             row = h[b, r]
             for f in range(width):
                 row[f] = complex(x[f], y[f])
+
+
+@entry
+def renew(key, payload, spacing, line, scatter, taps, slots, slot):
+    """Payload and channels of a slot in one call: `fill_bytes` and `fill_taps`; slots int64[B] = slot."""
+    fill_bytes(key, slot, LANE_PAYLOAD, payload)
+    fill_taps(key, slot, 0, spacing, line, scatter, taps)
+    for b in range(slots.size):
+        slots[b] = slot
 
 
 @dataclass(frozen=True)
@@ -152,3 +162,31 @@ class BlockFading(Checked):
             raise ParameterError(f"out: must be complex64{list(shape)}, is {out.dtype} {out.shape}")
         fill_response(taps, *self._steering, out)
         return out
+
+    def renewal(
+        self, key: int, payload: np.ndarray, h: np.ndarray, slots: np.ndarray
+    ) -> Callable[[int], None]:
+        """Prepared call renew(slot): what `random_bytes` and `response` draw for a slot.
+
+        Args:
+            payload: uint8[n]; h: complex64[B, num_ant, F]; slots: int64[B]; all written by the call.
+
+        Raises:
+            ParameterError: h of another dtype or shape.
+        """
+        several = len(self.tap_powers) > 1
+        shape = (len(slots), self.num_ant, len(self.bins) if several else 1)
+        if h.dtype != np.complex64 or h.shape != shape:
+            raise ParameterError(f"h: must be complex64{list(shape)}, is {h.dtype} {h.shape}")
+        taps = np.empty((len(slots), self.num_ant, len(self.tap_powers)), np.complex64) if several else h
+        given = np.uint64(key), payload, self.spacing, *self._amplitudes, taps, slots
+        compiled = renew.compile((*(typeof(a) for a in given), types.int64))
+        drawn = partial(compiled, *given)
+        if not several:
+            return drawn
+
+        def renew_taps(slot: int) -> None:
+            drawn(slot)
+            self.at_bins(taps, h)
+
+        return renew_taps

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from phy.jit import part
 
 LANES = 16  # signals in a row: one vector register of 512 bits, two of 256
 
@@ -142,10 +144,10 @@ def _last_radix2(typingctx, x_r, x_i, at):
     def codegen(context, builder, signature, args):
         r = _Rows(context, builder, signature, args)
         other = builder.add(args[2], ir.Constant(args[2].type, LANES))
-        for part in (0, 1):
-            a, b = r.load(part, args[2]), r.load(part, other)
-            r.store(r.add(a, b), part, args[2])
-            r.store(r.sub(a, b), part, other)
+        for side in (0, 1):
+            a, b = r.load(side, args[2]), r.load(side, other)
+            r.store(r.add(a, b), side, args[2])
+            r.store(r.sub(a, b), side, other)
         return context.get_dummy_value()
 
     return types.void(x_r, x_i, types.int64), codegen
@@ -172,7 +174,7 @@ def output_rows(n: int) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@part
 def fft_rows(x_r, x_i, n, table):
     """Unnormalised forward transform of the LANES signals in rows 0 .. n - 1, in place, outputs reordered.
 

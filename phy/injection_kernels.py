@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from phy.burst_kernels import (
     ERRORS,
@@ -29,7 +28,7 @@ from phy.burst_kernels import (
     combined_gain,
     first_broken,
 )
-from phy.jit import ENTRY, PART
+from phy.jit import entry, part, scratch
 from phy.philox import LANE_INJECT, LANE_TABLE, philox4x32
 from phy.qam import NORM, rail_bits, rail_level
 
@@ -39,13 +38,13 @@ _SHIFT = np.uint64(32)
 _TWO = np.float32(2.0)
 
 
-@njit(**PART)
+@part
 def tail(x):
     """Q(x) for x >= 0."""
     return 0.5 * math.erfc(x * math.sqrt(0.5))
 
 
-@njit(**PART)
+@part
 def derive_key(key, slot, first_symbol, lane):
     """A key of its own for the draws of one burst: one Philox block of (first symbol, slot, lane)."""
     a, b, _, _ = philox4x32(
@@ -59,7 +58,7 @@ def derive_key(key, slot, first_symbol, lane):
     return a, b
 
 
-@njit(**PART)
+@part
 def _get_bits(data, bit, m):
     """The m-bit symbol that starts at bit `bit` of packed bytes (m divides 8 or is 6)."""
     byte = bit >> 3
@@ -69,7 +68,7 @@ def _get_bits(data, bit, m):
     return (pair >> (16 - m - (bit & 7))) & ((1 << m) - 1)
 
 
-@njit(**PART)
+@part
 def _xor_bits(data, bit, m, value):
     byte = bit >> 3
     pair = value << (16 - m - (bit & 7))
@@ -78,7 +77,7 @@ def _xor_bits(data, bit, m, value):
         data[byte + 1] = np.uint8(data[byte + 1] ^ (pair & 255))
 
 
-@njit(**PART)
+@part
 def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re, s_max, key0, key1):
     """Moves of one burst at geometrically distributed rails. Returns the number of wrong bits.
 
@@ -143,7 +142,7 @@ def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re
             wrong += 1
 
 
-@njit(**ENTRY)
+@entry
 def transmit_injected(payload, h, ints, reals, first, last, sparse_below, received):
     """Bursts first .. last - 1 with injected errors.
 
@@ -158,8 +157,8 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
-    gain = np.empty(h.shape[2], np.float64)
-    scale_of = np.empty(h.shape[2], np.float64)
+    gain = scratch(h.shape[2], np.float64)
+    scale_of = scratch(h.shape[2], np.float64)
     result = -1
     for b in range(first, last):
         row = ints[b]
@@ -194,7 +193,7 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
     return result
 
 
-@njit(**ENTRY)
+@entry
 def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0, first_symbol, key, slot, ber,
                    low_db, step_db, received, errors, snr):  # fmt: skip
     """Bernoulli flips of every bit by a table of bit error rates per bit position.
@@ -206,8 +205,8 @@ def transmit_flips(payload, offset, num_bits, bits_per_symbol, h, width, es, n0,
             interpolated in between and clamped outside.
         received: a copy of payload.
     """
-    gain = np.empty(h.shape[2], np.float64)
-    threshold = np.empty((h.shape[2], ber.shape[1]), np.uint64)
+    gain = scratch(h.shape[2], np.float64)
+    threshold = scratch((h.shape[2], ber.shape[1]), np.uint64)
     for b in range(offset.size):
         m = bits_per_symbol[b]
         w = width[b]

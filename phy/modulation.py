@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from phy.jit import entry
 from phy.parameters import ParameterError
 from phy.qam import NORM, interleave, llr_weight, map_levels, rail_level, rails_maxlog, slice_levels
 
@@ -24,7 +24,7 @@ def check_order(bits_per_symbol: int) -> None:
         raise ParameterError(f"bits_per_symbol = {bits_per_symbol}: must be one of 1, 2, 4, 6, 8")
 
 
-@njit(cache=True, nogil=True)
+@entry
 def map_kernel(m, sym, amplitude, out):
     """out[k] = amplitude / sqrt(NORM[m]) * constellation point of sym[k]; sym uint8[n], out complex64[n]."""
     a = np.float32(amplitude / math.sqrt(NORM[m]) if m != 1 else amplitude * math.sqrt(0.5))
@@ -34,7 +34,7 @@ def map_kernel(m, sym, amplitude, out):
         out[k] = complex(level[0, k], level[1, k])
 
 
-@njit(cache=True, nogil=True)
+@entry
 def decide_kernel(m, y, sym):
     """Nearest constellation points: y complex64[n] (unit-energy constellation), sym uint8[n]."""
     rail = np.empty((2, y.size), np.float32)
@@ -44,7 +44,7 @@ def decide_kernel(m, y, sym):
     slice_levels(m, rail[0], rail[1], np.float32(math.sqrt(NORM[m])), y.size, sym)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def join_kernel(m, bits, sym):
     """sym[k] = bits[m k], ..., bits[m k + m - 1], first bit most significant (uint8)."""
     for k in range(sym.size):
@@ -54,7 +54,7 @@ def join_kernel(m, bits, sym):
         sym[k] = np.uint8(v)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def split_kernel(m, sym, bits):
     """Inverse of `join_kernel`."""
     for k in range(sym.size):
@@ -62,7 +62,7 @@ def split_kernel(m, sym, bits):
             bits[m * k + j] = np.uint8((sym[k] >> (m - 1 - j)) & 1)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def maxlog_kernel(m, y, noise_var, out):
     """Max-log LLRs; noise_var float32[n] is the energy of the complex noise on y; out float32[n * m]."""
     a = np.float32(math.sqrt(NORM[m]))
@@ -78,7 +78,7 @@ def maxlog_kernel(m, y, noise_var, out):
     interleave(m, plane, m * y.size, out)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def exact_kernel(m, y, noise_var, out):
     """Exact LLRs by the sum over all levels of each rail (log-sum-exp); arguments as `maxlog_kernel`."""
     half = m // 2

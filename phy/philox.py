@@ -17,10 +17,10 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from phy.jit import ENTRY, PART
+from phy.jit import entry, part, scratch
 
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
@@ -81,7 +81,7 @@ def _float_of(typingctx, value):
     return types.float32(types.int32), codegen
 
 
-@njit(**PART, forceinline=True)
+@part(forceinline=True)
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Ten rounds of Philox4x32. All words are uint64 scalars below 2**32, in and out (four of them)."""
     for _ in range(10):
@@ -93,7 +93,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@njit(**PART, fastmath=True, forceinline=True)
+@part(fastmath=True, forceinline=True)
 def box_muller(word_r, word_t):
     """Two independent N(0, 1) float32 from two 32-bit words held in uint32 scalars.
 
@@ -136,8 +136,8 @@ def box_muller(word_r, word_t):
 CHUNK_PAIRS = 512  # pairs of elements that a kernel draws at a time: its scratch stays in the L1 cache
 
 
-@njit(**PART, fastmath=True)
-def normals(key, slot, lane, first_pair, num_pairs, scratch, out_i, out_q):
+@part(fastmath=True)
+def normals(key, slot, lane, first_pair, num_pairs, raw, out_i, out_q):
     """Complex noise of a run of resource elements: N(0, 1) per real dimension.
 
     Elements 2 * n and 2 * n + 1 use the words (0, 1) and (2, 3) of counter block n.
@@ -145,7 +145,7 @@ def normals(key, slot, lane, first_pair, num_pairs, scratch, out_i, out_q):
     Args:
         key: uint64 noise key; slot: int64 >= 0; lane: uint64, one of LANE_.
         first_pair: int64, index of the first pair of elements; num_pairs: int64.
-        scratch: uint32[4, >= num_pairs], overwritten.
+        raw: uint32[4, >= num_pairs], overwritten.
         out_i, out_q: float32[>= 2 * num_pairs], real and imaginary part.
     """
     k0 = key & _LOW
@@ -156,20 +156,20 @@ def normals(key, slot, lane, first_pair, num_pairs, scratch, out_i, out_q):
     # separate loops for words and normals: either one vectorises, the fusion does not (measured)
     for n in range(num_pairs):
         a, b, c, d = philox4x32((first + np.uint64(n)) & _LOW, s0, s1, lane, k0, k1)
-        scratch[0, n] = np.uint32(a)
-        scratch[1, n] = np.uint32(b)
-        scratch[2, n] = np.uint32(c)
-        scratch[3, n] = np.uint32(d)
+        raw[0, n] = np.uint32(a)
+        raw[1, n] = np.uint32(b)
+        raw[2, n] = np.uint32(c)
+        raw[3, n] = np.uint32(d)
     for n in range(num_pairs):
-        x, y = box_muller(scratch[0, n], scratch[1, n])
+        x, y = box_muller(raw[0, n], raw[1, n])
         out_i[2 * n] = x
         out_q[2 * n] = y
-        x, y = box_muller(scratch[2, n], scratch[3, n])
+        x, y = box_muller(raw[2, n], raw[3, n])
         out_i[2 * n + 1] = x
         out_q[2 * n + 1] = y
 
 
-@njit(**ENTRY)
+@entry
 def words(key, slot, lane, first_block, num_blocks, out):
     """Raw 32-bit words of consecutive counter blocks: out uint32[>= 4 * num_blocks], block after block."""
     k0 = key & _LOW
@@ -184,19 +184,19 @@ def words(key, slot, lane, first_block, num_blocks, out):
         out[4 * n + 3] = np.uint32(d)
 
 
-@njit(**ENTRY)
+@entry
 def fill_normals(key, slot, lane, first, out):
     """out[k] = noise of element first + k, CN(0, 2); out complex64[n]."""
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    gi = np.empty(2 * CHUNK_PAIRS, np.float32)
-    gq = np.empty(2 * CHUNK_PAIRS, np.float32)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    gi = scratch(2 * CHUNK_PAIRS, np.float32)
+    gq = scratch(2 * CHUNK_PAIRS, np.float32)
     k = 0
     while k < out.size:
         odd = (first + k) & 1
         n = out.size - k
         if n > 2 * CHUNK_PAIRS - odd:
             n = 2 * CHUNK_PAIRS - odd
-        normals(key, slot, lane, (first + k) >> 1, (n + odd + 1) >> 1, scratch, gi, gq)
+        normals(key, slot, lane, (first + k) >> 1, (n + odd + 1) >> 1, words_of, gi, gq)
         to, real, imag = out[k : k + n], gi[odd:], gq[odd:]
         for i in range(n):
             to[i] = complex(real[i], imag[i])
@@ -213,10 +213,10 @@ def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> n
     return out
 
 
-@njit(**ENTRY)
+@entry
 def fill_bytes(key, slot, lane, out):
     """out[j] = byte j of the words of this key, slot and lane, least significant byte first; out uint8[n]."""
-    block = np.empty(4 * CHUNK_PAIRS, np.uint32)
+    block = scratch(4 * CHUNK_PAIRS, np.uint32)
     raw = block.view(np.uint8)
     for first in range(0, out.size, raw.size):
         n = out.size - first if out.size - first < raw.size else raw.size

@@ -6,10 +6,9 @@ sent and received bits, and between calls the caller writes new values into them
 of the functions in `phy.link` and `phy.injection`, bit for bit.
 
     plan = LinkPlan(bursts)
+    renew = plan.renewal(fading, key=1)
     for slot in range(1000):
-        plan.payload[:] = random_bytes(1, slot, plan.payload.size)
-        fading.response(1, slot, out=plan.h)
-        plan.slot[:] = slot
+        renew(slot)  # or any values written to plan.payload, plan.h, plan.slot
         wrong += plan.transmit().sum()
 """
 
@@ -25,6 +24,7 @@ from numba import typeof
 from phy import burst_kernels as kernels
 from phy import injection_kernels
 from phy.bursts import Bursts, check_bursts, over_threads, raise_broken
+from phy.fading import BlockFading
 from phy.injection import SPARSE_BELOW
 
 
@@ -57,6 +57,16 @@ class LinkPlan:
         self._arrays = self.payload, self.h, ints, reals
         self._order, self._threads = bursts.any_order(), threads
         self._sparse_below: float | None = None
+
+    def renewal(self, fading: BlockFading, key: int) -> Callable[[int], None]:
+        """A call for measurements, renew(slot): new payload, new channels and the slot of every burst.
+
+        The values are those of `phy.philox.random_bytes` and `fading.response` for this key and slot.
+
+        Raises:
+            ParameterError: the fading has another number of antennas or subcarriers than the bursts.
+        """
+        return fading.renewal(key, self.payload, self.h, self.slot)
 
     def _prepared(self, kernel: Any, *rest: Any) -> Callable[[], int]:
         """Call without arguments of a kernel over all bursts."""

@@ -16,9 +16,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from phy.jit import PART
+from phy.jit import part
 
 # energy of the odd-integer constellation, indexed by bits per symbol; BPSK is handled on its own axis
 NORM = np.array([0.0, 1.0, 2.0, 0.0, 10.0, 0.0, 42.0, 0.0, 170.0])
@@ -45,17 +44,17 @@ _I0, _I1, _I2, _I4, _I8 = np.int32(0), np.int32(1), np.int32(2), np.int32(4), np
 _F4 = np.float32(4)
 
 
-@njit(**PART, fastmath=True, forceinline=True)
+@part(fastmath=True, forceinline=True)
 def _sign(v, weight):
     return -_F1 if np.int32(v & weight) != _I0 else _F1
 
 
-@njit(**PART, fastmath=True, forceinline=True)
+@part(fastmath=True, forceinline=True)
 def _level(v, w0, w1, w2, w3, t1, t2, t3):
     return _sign(v, w0) * (t1 - _sign(v, w1) * (t2 - _sign(v, w2) * (t3 - _sign(v, w3))))
 
 
-@njit(**PART, fastmath=True, forceinline=True)
+@part(fastmath=True, forceinline=True)
 def _decide(z, w0, w1, w2, w3, t1, t2, t3):
     c = w0 if z < _F0 else _I0
     a = abs(z)
@@ -65,21 +64,21 @@ def _decide(z, w0, w1, w2, w3, t1, t2, t3):
     return np.int32(c | (w3 if abs(a - t2) > t3 else _I0))
 
 
-@njit(**PART)
+@part
 def rail_level(m, v, rail):
     """Level of rail 0 (real: b0, b2, ...) or 1 (imaginary: b1, b3, ...) of symbol v int32, float32."""
     t, w = _FOLDS[m], _WEIGHTS[m, rail]
     return _level(np.int32(v), w[0], w[1], w[2], w[3], t[0], t[1], t[2])
 
 
-@njit(**PART)
+@part
 def rail_bits(m, z, rail):
     """Decision of one rail at z (float32, level units): its bits at their places in the symbol, int32."""
     t, w = _FOLDS[m], _WEIGHTS[m, rail]
     return _decide(z, w[0], w[1], w[2], w[3], t[0], t[1], t[2])
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def slice_qam16(sym, gi, gq, scale, n):
     """`slice_symbols` for 16-QAM alone."""
     for k in range(n):
@@ -92,7 +91,7 @@ def slice_qam16(sym, gi, gq, scale, n):
         sym[k] = np.uint8(np.int32(i | q))
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def slice_symbols(m, sym, gi, gq, scale, n):
     """Replace n sent symbols by the hard decisions after noise.
 
@@ -131,7 +130,7 @@ def slice_symbols(m, sym, gi, gq, scale, n):
         sym[k] = np.uint8(np.int32(i | q))
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def map_levels(m, sym, amplitude, n, out_i, out_q):
     """Symbols to rails: out = amplitude * level (float32[n]); BPSK has both rails at +-amplitude."""
     a, b = _WEIGHTS[m, 0], _WEIGHTS[m, 1]
@@ -146,7 +145,7 @@ def map_levels(m, sym, amplitude, n, out_i, out_q):
         out_q[k] = amplitude * _level(v, b0, b1, b2, b3, t1, t2, t3)
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def slice_levels(m, zi, zq, amplitude, n, sym):
     """Decisions at (zi, zq) * amplitude in level units: sym uint8[n]; BPSK decides on the sum of the
     rails.
@@ -165,12 +164,31 @@ def slice_levels(m, zi, zq, amplitude, n, sym):
         sym[k] = np.uint8(np.int32(i | q))
 
 
+@part(fastmath=True)
+def map_qam16(sym, amplitude, n, out_i, out_q):
+    """`map_levels` for 16-QAM alone."""
+    for k in range(n):
+        v = np.int32(sym[k])
+        out_i[k] = amplitude * (_sign(v, _I8) * (_F2 - _sign(v, _I2)))
+        out_q[k] = amplitude * (_sign(v, _I4) * (_F2 - _sign(v, _I1)))
+
+
+@part(fastmath=True)
+def decide_qam16(zi, zq, amplitude, n, sym):
+    """`slice_levels` for 16-QAM alone."""
+    for k in range(n):
+        x, y = zi[k] * amplitude, zq[k] * amplitude
+        i = np.int32((_I8 if x < _F0 else _I0) | (_I2 if abs(x) > _F2 else _I0))
+        q = np.int32((_I4 if y < _F0 else _I0) | (_I1 if abs(y) > _F2 else _I0))
+        sym[k] = np.uint8(np.int32(i | q))
+
+
 _LARGE = np.float32(1e6)
 _TINY = np.float32(1e-30)
 _MAX_WEIGHT = np.float32(1e30)
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def maxlog_qam16(sym, gi, gq, scale, weight, n, out):
     """`maxlog_symbols` and `interleave` for 16-QAM alone; out float32[>= 4 n].
 
@@ -194,7 +212,7 @@ def maxlog_qam16(sym, gi, gq, scale, weight, n, out):
         out[4 * k + 3] = -w * dq
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def rails_maxlog(m, zi, zq, weight, n, plane):
     """Max-log LLRs of n symbols at (zi, zq), one row of `plane` for each bit position, positive = bit 0.
 
@@ -226,14 +244,14 @@ def rails_maxlog(m, zi, zq, weight, n, plane):
         sign = -_F1
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def llr_weight(scale):
     """1 / (2 scale^2), finite for no noise: what a difference of squared distances is multiplied with."""
     v = _F2 * scale * scale
     return _F1 / v if v > _TINY else _MAX_WEIGHT
 
 
-@njit(**PART)
+@part
 def interleave(m, plane, num_bits, out):
     """out[m * k + j] = plane[j, k] for the first num_bits places; out float32[>= num_bits]."""
     n = num_bits // m
@@ -258,7 +276,7 @@ def interleave(m, plane, num_bits, out):
         out[m * n + j] = plane[j, n]
 
 
-@njit(**PART, fastmath=True)
+@part(fastmath=True)
 def maxlog_symbols(m, sym, gi, gq, scale, weight, n, plane):
     """As `slice_symbols`, but writes the max-log LLRs to the rows of `plane` (`rails_maxlog`); overwrites gi
     and gq.
@@ -277,7 +295,7 @@ def maxlog_symbols(m, sym, gi, gq, scale, weight, n, plane):
     rails_maxlog(m, gi, gq, weight, n, plane)
 
 
-@njit(**PART)
+@part
 def unpack_nibbles(data, sym):
     """`unpack_symbols` of all data for 16-QAM."""
     for j in range(data.size):
@@ -286,7 +304,7 @@ def unpack_nibbles(data, sym):
         sym[2 * j + 1] = b & 15
 
 
-@njit(**PART)
+@part
 def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
     """First n symbols of m bits from packed bytes (MSB first); bits past num_bytes read as 0. sym: uint8[>= n
     + 8].
@@ -320,7 +338,7 @@ def unpack_symbols(m, data, first_byte, num_bytes, n, sym):
             sym[4 * j + 3] = np.uint8(b2 & 63)
 
 
-@njit(**PART)
+@part
 def pack_symbols(m, sym, num_bytes, out, first_byte):
     """Inverse of `unpack_symbols`: num_bytes packed bytes; what lies behind the last symbol fills up the last
     one (`finish_bytes` replaces it).

@@ -22,8 +22,8 @@ _TAPS = (31, 28), (31, 30, 29, 28)  # x1(n) and x2(n) from the bits this far bac
 def gold_bytes(c_init: int, num_bytes: int) -> np.ndarray:
     """`gold_sequence` of 8 num_bytes bits, packed: uint8[num_bytes], first bit most significant.
 
-    A recurrence over GF(2) holds for every 2^k-th bit as well (the square of its polynomial has the squares of
-    its terms), so it runs over bits up to 31 bytes, then over bytes, and in ever longer steps.
+    A recurrence over GF(2) holds for every 2^k-th bit as well (the square of its polynomial has the squares
+    of its terms), so it runs over bits up to 31 bytes, then over bytes, and in ever longer steps.
 
     Raises:
         ParameterError: c_init outside [0, 2^31).

@@ -159,7 +159,10 @@ def _snr(b: Bursts, widths: np.ndarray) -> np.ndarray:
 
 def _arguments(b: Bursts, place: Place, *rest: Any) -> tuple[Any, ...]:
     """What the kernels over the bursts of a grid take, then the kernel's own arguments."""
-    return b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.es, place.position, place.members, *rest
+    return (
+        b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.es, place.position, place.members,
+        b.any_order(), *rest,
+    )  # fmt: skip
 
 
 def _decide(

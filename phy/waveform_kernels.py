@@ -16,37 +16,53 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from phy.burst_kernels import CHUNK, finish_bytes
+from phy.burst_kernels import CHUNK, finish_bytes, finish_nibbles
 from phy.fft_kernels import LANES, fft_rows, multiply_add_row, multiply_row
+from phy.jit import entry, part, scratch
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
-from phy.qam import NORM, map_levels, pack_symbols, slice_levels, unpack_symbols
+from phy.qam import (
+    NORM,
+    decide_qam16,
+    map_levels,
+    map_qam16,
+    pack_symbols,
+    slice_levels,
+    unpack_nibbles,
+    unpack_symbols,
+)
 
 _DROWNED = 1e18  # noise where the channel is 0
 
 
-@njit(cache=True, nogil=True)
-def fill_levels(payload, offset, num_bits, bits_per_symbol, es, place, index, first, last, grid_i, grid_q):
+@entry
+def fill_levels(
+    payload, offset, num_bits, bits_per_symbol, es, place, index, any_order, first, last, grid_i, grid_q
+):
     """Symbols with energy es of the bursts index[first : last] to the flat grid at place[...] (float32, zero
-    elsewhere).
+    elsewhere). any_order: as `phy.burst_kernels.transmit` takes it.
     """
-    sym = np.empty(CHUNK + 8, np.uint8)
+    sym = scratch(CHUNK + 8, np.uint8)
     for i in range(first, last):
         b = index[i]
         m = bits_per_symbol[b]
-        n = -(-num_bits[b] // m)
+        n = (num_bits[b] + m - 1) // m
         a = np.float32(math.sqrt(es[b] * (0.5 if m == 1 else 1.0 / NORM[m])))
         for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
-            bits = min(num_bits[b] - c * m, k * m)
-            sym[k : k + 8] = 0
-            unpack_symbols(m, payload, offset[b] + c * m // 8, (bits + 7) // 8, k, sym)
-            o = place[i] + c
-            map_levels(m, sym, a, k, grid_i[o : o + k], grid_q[o : o + k])
+            k = n - c if n - c < CHUNK else CHUNK
+            bits = num_bits[b] - c * m if num_bits[b] - c * m < k * m else k * m
+            byte, num_bytes, o = offset[b] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            if any_order is None:
+                unpack_nibbles(payload[byte : byte + num_bytes], sym)
+                map_qam16(sym, a, k, grid_i[o:], grid_q[o:])
+            else:
+                for j in range(8):
+                    sym[k + j] = 0
+                unpack_symbols(m, payload, byte, num_bytes, k, sym)
+                map_levels(m, sym, a, k, grid_i[o:], grid_q[o:])
 
 
-@njit(cache=True, nogil=True)
+@entry
 def decide_levels(
     payload,
     offset,
@@ -55,6 +71,7 @@ def decide_levels(
     es,
     place,
     index,
+    any_order,
     first,
     last,
     grid_i,
@@ -65,39 +82,45 @@ def decide_levels(
     """Slice the equalised grid (symbols with energy es) of the bursts index[first : last] and count their
     wrong bits.
     """
-    sym = np.empty(CHUNK + 8, np.uint8)
+    sym = scratch(CHUNK + 8, np.uint8)
     for i in range(first, last):
         b = index[i]
         m = bits_per_symbol[b]
-        n = -(-num_bits[b] // m)
+        n = (num_bits[b] + m - 1) // m
         a = np.float32(math.sqrt(NORM[m] / es[b])) if es[b] > 0.0 else np.float32(1.0)
         wrong = np.int64(0)
         for c in range(0, n, CHUNK):
-            k = min(CHUNK, n - c)
-            bits = min(num_bits[b] - c * m, k * m)
-            byte = offset[b] + c * m // 8
-            o = place[i] + c
-            slice_levels(m, grid_i[o : o + k], grid_q[o : o + k], a, k, sym)
-            sym[k : k + 8] = 0
-            pack_symbols(m, sym, (bits + 7) // 8, received, byte)
-            mask = 255 if bits % 8 == 0 else (0xFF00 >> (bits % 8)) & 255
-            wrong += finish_bytes(payload, received, byte, (bits + 7) // 8, mask)
+            k = n - c if n - c < CHUNK else CHUNK
+            bits = num_bits[b] - c * m if num_bits[b] - c * m < k * m else k * m
+            byte, num_bytes, o = offset[b] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            if any_order is None:
+                decide_qam16(grid_i[o:], grid_q[o:], a, k, sym)
+                sym[k] = 0
+                wrong += finish_nibbles(payload[byte : byte + num_bytes], sym, received[byte:], bits)
+            else:
+                slice_levels(m, grid_i[o:], grid_q[o:], a, k, sym)
+                for j in range(8):
+                    sym[k + j] = 0
+                pack_symbols(m, sym, num_bytes, received, byte)
+                mask = (0xFF00 >> (((bits - 1) & 7) + 1)) & 255
+                wrong += finish_bytes(payload, received, byte, num_bytes, mask)
         errors[b] = wrong
 
 
-@njit(cache=True, nogil=True)
-def _draw(key, slot, first, num, scratch, g_i, g_q):
+@part
+def _draw(key, slot, first, num, words_of, g_i, g_q):
     """N(0, 1) noise of elements first .. first + num - 1 of a slot to g_i, g_q (float32); returns where it
     begins there (0 or 1).
     """
     odd = first & 1
     for c in range(0, num + odd, 2 * CHUNK_PAIRS):
-        pairs = min(CHUNK_PAIRS, (num + odd - c + 1) >> 1)
-        normals(key, slot, LANE_RE_NOISE, (first + c) >> 1, pairs, scratch, g_i[c:], g_q[c:])
+        pairs = (num + odd - c + 1) >> 1
+        pairs = pairs if pairs < CHUNK_PAIRS else CHUNK_PAIRS
+        normals(key, slot, LANE_RE_NOISE, (first + c) >> 1, pairs, words_of, g_i[c:], g_q[c:])
     return odd
 
 
-@njit(cache=True, nogil=True)
+@part
 def _equaliser(h, b, n, n0, weight, scale):
     """Of each subcarrier: weight = 1 / (n |h|^2), noise scale per real dimension sqrt(n0 / 2) / |h|."""
     for f in range(weight.size):
@@ -109,7 +132,7 @@ def _equaliser(h, b, n, n0, weight, scale):
         scale[f] = math.sqrt(0.5 * n0 / g) if g > 0.0 else math.sqrt(0.5 * n0) * _DROWNED
 
 
-@njit(cache=True, nogil=True)
+@part
 def _to_lanes(symbols, bins, x):
     """Row bins[f] of x = the symbols [:, f]; symbols float32[<= LANES, F]."""
     for f in range(np.uint64(bins.size)):
@@ -118,7 +141,7 @@ def _to_lanes(symbols, bins, x):
             x[o + t] = symbols[t, f]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@part(fastmath=True)
 def _to_symbols(z, weight, noise, scale, symbols):
     """symbols[t, f] = weight[f] * (lane t of row f of z) + scale[f] * noise[t * F + f]."""
     width = np.uint64(symbols.shape[1])
@@ -128,7 +151,7 @@ def _to_symbols(z, weight, noise, scale, symbols):
             row[f] = z[f * np.uint64(LANES) + t] * weight[f] + g[f] * scale[f]
 
 
-@njit(cache=True, nogil=True)
+@part
 def _before(x_r, x_i, place, length, cp, fresh, tail):
     """The length - 1 rows before the useful part: the prefix, and before it the end of the symbol before.
 
@@ -156,7 +179,7 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
         tail[1, e] = x_i[p + LANES - 1]
 
 
-@njit(cache=True, nogil=True)
+@entry
 def pass_frames(
     grid_i, grid_q, row, number, lead, key, slot, h, taps, bins, n, cp, n0, table, output, first, last
 ):
@@ -171,39 +194,40 @@ def pass_frames(
         table, output: `twiddles` and `output_rows` of n.
     """
     length, width = taps.shape[2], bins.size
-    x_r = np.zeros((n + length - 1) * LANES, np.float32)  # samples, then what precedes them
-    x_i = np.zeros((n + length - 1) * LANES, np.float32)
-    place = np.empty(length - 1 + n, np.int64)
+    rows = (n + length - 1) * LANES  # samples, then what precedes them
+    x_r, x_i = scratch(rows, np.float32), scratch(rows, np.float32)
+    place = scratch(length - 1 + n, np.int64)
     for k in range(length - 1):
         place[k] = (n + k) * LANES
     for k in range(n):
         place[length - 1 + k] = output[k] * LANES
-    tail = np.zeros((2, length), np.float32)
-    y_r, y_i = np.empty(n * LANES, np.float32), np.empty(n * LANES, np.float32)
-    z_r, z_i = np.empty(width * LANES, np.float32), np.empty(width * LANES, np.float32)
+    tail = scratch((2, length), np.float32)
+    y_r, y_i = scratch(n * LANES, np.float32), scratch(n * LANES, np.float32)
+    z_r, z_i = scratch(width * LANES, np.float32), scratch(width * LANES, np.float32)
     size = LANES * width + 2 * CHUNK_PAIRS + 2
-    g_i, g_q = np.empty(size, np.float32), np.empty(size, np.float32)
-    scratch = np.empty((4, CHUNK_PAIRS), np.uint32)
-    weight, scale = np.empty(width, np.float32), np.empty(width, np.float32)
+    g_i, g_q = scratch(size, np.float32), scratch(size, np.float32)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    weight, scale = scratch(width, np.float32), scratch(width, np.float32)
     for frame in range(first, last):
         b = lead[frame]
         _equaliser(h, b, n, n0, weight, scale)
         for s0 in range(row[frame], row[frame + 1], LANES):
-            s1 = min(s0 + LANES, row[frame + 1])
-            x_r[: n * LANES] = np.float32(0.0)
-            x_i[: n * LANES] = np.float32(0.0)
+            s1 = s0 + LANES if s0 + LANES < row[frame + 1] else row[frame + 1]
+            for k in range(n * LANES):
+                x_r[k] = np.float32(0.0)
+                x_i[k] = np.float32(0.0)
             _to_lanes(grid_i[s0:s1], bins, x_r)
             _to_lanes(grid_q[s0:s1], bins, x_i)
             fft_rows(x_i, x_r, n, table)  # parts exchanged: inverse
             _before(x_r, x_i, place, length, cp, s0 == row[frame], tail)
             _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i)
             at = (number[frame] + s0 - row[frame]) * width
-            o = _draw(key[b], slot[b], at, (s1 - s0) * width, scratch, g_i, g_q)
+            o = _draw(key[b], slot[b], at, (s1 - s0) * width, words_of, g_i, g_q)
             _to_symbols(z_r, weight, g_i[o:], scale, grid_i[s0:s1])
             _to_symbols(z_i, weight, g_q[o:], scale, grid_q[s0:s1])
 
 
-@njit(cache=True, nogil=True)
+@part
 def _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i):
     """z[f] = sum over the antennas of conj(h) y, y each antenna's transform of the samples it receives."""
     start = taps.shape[2] - 1

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phy.coding.viterbi import GENERATORS, MEMORY, NUM_STATES, viterbi_kernel
+from phy.jit import entry
 from phy.parameters import Checked, ParameterError, one_of, parameter
 
 Bits = NDArray[np.uint8]
@@ -69,7 +69,7 @@ def kept_positions(num_steps: int, rate: str) -> NDArray[np.int64]:
     return positions
 
 
-@njit(cache=True, nogil=True)
+@entry
 def encode_kernel(bits, tail_biting, out):
     """Code bits out uint8[B, 2 num_steps] of bits uint8[B, num_bits]: XORs of delayed inputs."""
     num_bits, num_steps = bits.shape[1], out.shape[1] // 2

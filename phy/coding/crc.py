@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from phy.jit import entry
 from phy.parameters import ParameterError
 
 Bits = NDArray[np.uint8]
@@ -51,7 +51,7 @@ def _table(crc: Crc) -> NDArray[np.uint32]:
 _TABLES = {name: _table(crc) for name, crc in CRCS.items()}
 
 
-@njit(cache=True, nogil=True)
+@entry
 def crc_bytes_kernel(payload, table, out):
     """Left-aligned registers out uint32[B] of the byte rows payload uint8[B, num_bytes]."""
     for b in range(payload.shape[0]):
@@ -62,7 +62,7 @@ def crc_bytes_kernel(payload, table, out):
         out[b] = register
 
 
-@njit(cache=True, nogil=True)
+@entry
 def crc_bits_kernel(bits, table, out):
     """Left-aligned registers out uint32[B] of the bit rows bits uint8[B, num_bits], eight bits a step."""
     num_bits = bits.shape[1]

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phy.coding.ldpc_kernels import decode_kernel
 from phy.coding.ldpc_soft import memory_size
 from phy.coding.ldpc_tables import LIFTING_SIZES, BaseGraph, base_graph, lifting_set
+from phy.jit import entry, part
 from phy.parameters import Checked, ParameterError, at_least_one, one_of, parameter
 
 Bits = NDArray[np.uint8]
@@ -74,7 +74,7 @@ class LdpcCode(Checked):
         return min(max(columns - self.graph.num_info_cols, 4), self.graph.num_rows)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def encode_kernel(col, shift, row_start, num_info_cols, lifting_size, words):
     """Fill the parity columns, zero so far, of words uint8[B, num_cols * Z] with information columns set.
 
@@ -105,7 +105,7 @@ def encode_kernel(col, shift, row_start, num_info_cols, lifting_size, words):
                     add_rotated(word[col[e] * z : (col[e] + 1) * z], shift[e], target)
 
 
-@njit(cache=True, nogil=True)
+@part
 def add_rotated(source, shift, target):
     """target[k] ^= source[(k + shift) mod Z]."""
     split = source.shape[0] - shift

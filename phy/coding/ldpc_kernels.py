@@ -23,11 +23,12 @@ import itertools
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from phy.coding.ldpc_soft import TILE, hard_decisions, load_group, padded_lanes
+from phy.jit import entry
 
 
 def _update_row(app, read, write, messages, first, last, length, padded, scratch):
@@ -255,7 +256,7 @@ def _check_rows_overload(app, read, row_start, padded, fails):
     return run
 
 
-@njit(cache=True, nogil=True)
+@entry
 def decode_kernel(llr, code, row_start, edges, last_shift, max_iterations, scales, memory, out, used):
     """Decode a batch of code words of one code.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phy.coding.ldpc import Bits, LdpcCode, encode
+from phy.jit import entry
 from phy.parameters import ParameterError
 
 # TS 38.212 Table 5.4.2.1-2: start of a redundancy version in columns of the buffer (66 or 50 columns).
@@ -58,7 +58,7 @@ def encode_matched(bits: Bits, code: LdpcCode, num_coded: int, rv: int = 0, bits
     return np.take(buffer, sent, axis=1)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def recover_kernel(llr, sent, soft):
     """Add llr float32[B, E] into soft float32[B, N] at the positions sent int64[E]."""
     for b in range(llr.shape[0]):

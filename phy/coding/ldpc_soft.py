@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from phy.jit import entry, part
 
 TILE = 64  # lanes per step of the vector code: one 512-bit register of 8-bit integers
 
 
-@njit(cache=True, nogil=True)
+@entry
 def padded_lanes(length):
     """(lanes rounded up to full tiles, entries from one doubled column to the next)."""
     padded = (length + TILE - 1) // TILE * TILE
@@ -21,7 +22,7 @@ def memory_size(lifting_size: int, group: int, num_edges: int, num_cols: int) ->
     return num_edges * padded + num_cols * stride + 4 * padded + num_cols * lifting_size
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@part(fastmath={"reassoc"})
 def mean_transmitted(llr):
     """Mean |llr| of float32[N] over its non-zero entries (each at most 1e6); NaN if one is NaN, 0 if none."""
     limit = np.float32(1e6)
@@ -33,7 +34,7 @@ def mean_transmitted(llr):
     return total / max(count, np.float32(1.0))
 
 
-@njit(cache=True, nogil=True)
+@part
 def quantise(llr, scale, limit, out):
     """out[N] = llr float32[N] times scale, rounded, at most `limit` in magnitude."""
     half = np.float32(0.5)
@@ -41,7 +42,7 @@ def quantise(llr, scale, limit, out):
         out[i] = np.int32(np.floor(min(max(llr[i] * scale, -limit), limit) + half))
 
 
-@njit(cache=True, nogil=True)
+@part
 def place(values, group, word, rotation, column):
     """Write one column (Z integers) of code word `word` of `group` into the doubled, rotated `column`."""
     at, source = word, rotation
@@ -59,7 +60,7 @@ def place(values, group, word, rotation, column):
         source = 0
 
 
-@njit(cache=True, nogil=True)
+@part
 def load_group(llr, first, count, group, fillers, scales, last_shift, lifting_size, quantised, app):
     """Beliefs `app` [columns * stride] of the code words first .. first + count - 1; False if an LLR is NaN.
 
@@ -89,7 +90,7 @@ def load_group(llr, first, count, group, fillers, scales, last_shift, lifting_si
     return valid
 
 
-@njit(cache=True, nogil=True)
+@part
 def hard_decisions(app, stride, last_shift, lifting_size, group, word, out):
     """Signs of the beliefs of one code word of the group, unrotated, into out uint8[num_bits]."""
     for begin in range(0, out.shape[0], lifting_size):

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
+
+from phy.jit import entry, part, scratch
 
 GENERATORS = (0o133, 0o171)
 MEMORY = 6
@@ -152,7 +154,7 @@ def _step_all_overload(words, metric, survivors):
     return run
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@part(fastmath={"reassoc"})
 def mean_magnitude(llr):
     """Mean |llr| of float32[N] (each at most 1e6, so that infinite LLRs are allowed); NaN if one is NaN."""
     limit = np.float32(1e6)
@@ -163,7 +165,7 @@ def mean_magnitude(llr):
     return total / np.float32(llr.shape[0])
 
 
-@njit(cache=True, nogil=True)
+@part
 def branch_costs(llr, scale, max_llr, width, words):
     """Quantise llr float32[2 n] to integers in [-max_llr, max_llr] and write the branch costs words[n]."""
     w1, w2, w3 = np.uint64(width), np.uint64(2 * width), np.uint64(3 * width)
@@ -177,7 +179,7 @@ def branch_costs(llr, scale, max_llr, width, words):
         words[t] = pairs
 
 
-@njit(cache=True, nogil=True)
+@part
 def trace_back(survivors, state, out):
     """Follow survivors uint64[n] back from `state`; write the bits of the first out.size steps."""
     one, five, low = np.uint64(1), np.uint64(5), np.uint64(63)
@@ -189,7 +191,7 @@ def trace_back(survivors, state, out):
         r = (r << one) | ((survivors[t] >> (r & low)) & one)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def viterbi_kernel(llr, positions, circular, clip, metric, words, out):
     """Decode a batch.
 
@@ -210,9 +212,11 @@ def viterbi_kernel(llr, positions, circular, clip, metric, words, out):
     max_llr = 9 if width == 8 else 511
     num_steps = words.shape[0]
     num_llr = llr.shape[1]
-    survivors = np.empty(num_steps, dtype=np.uint64)
-    mother = np.zeros(2 * num_steps, dtype=np.float32)
-    decoded = np.empty(circular + out.shape[1], dtype=np.uint8)
+    survivors = scratch(num_steps, np.uint64)
+    mother = scratch(2 * num_steps, np.float32)
+    for i in range(mother.shape[0]):
+        mother[i] = np.float32(0.0)
+    decoded = scratch(circular + out.shape[1], np.uint8)
     valid = True
     for b in range(llr.shape[0]):
         mean = mean_magnitude(llr[b])

@@ -7,6 +7,7 @@ import pytest
 
 from phy import channel
 from phy.bursts import Bursts
+from phy.fading import BlockFading
 from phy.injection import transmit_injected
 from phy.link import demap_llr, transmit_bit
 from phy.parameters import ParameterError
@@ -58,6 +59,21 @@ def test_plan_equals_the_functions(orders, threads):
         assert np.array_equal(plan.demap(), soft.llr)
         assert np.array_equal(plan.llr_start, soft.start)
     assert not plan.received[-3:].any()
+
+
+@pytest.mark.parametrize("tap_powers", [(1.0,), (0.5, 0.3, 0.2)])
+def test_renewal_draws_what_the_functions_draw(make_bursts, tap_powers):
+    bins = tuple(range(-12, 12)) if len(tap_powers) > 1 else (0,)
+    fading = BlockFading(2, 3.0, tap_powers, bins=bins)
+    plan = LinkPlan(make_bursts(4, 3.0, 80, num_bursts=3, h=np.ones((3, 2, len(bins)))))
+    renew = plan.renewal(fading, 9)
+    for slot in (0, 1 << 33):
+        renew(slot)
+        assert np.array_equal(plan.payload, random_bytes(9, slot, plan.payload.size))
+        assert np.array_equal(plan.h, fading.response(9, slot, 3))
+        assert (plan.slot == slot).all()
+    with pytest.raises(ParameterError, match="h: must be complex64"):
+        plan.renewal(BlockFading(3, 3.0, tap_powers, bins=bins), 9)
 
 
 def test_new_values_are_checked_and_named(make_bursts):

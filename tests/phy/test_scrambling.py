@@ -20,7 +20,7 @@ def by_definition(c_init, length):
 
 
 @pytest.mark.parametrize("c_init", [0, 1, 1234567, (1 << 31) - 1])
-@pytest.mark.parametrize("length", [0, 1, 27, 28, 29, 500])
+@pytest.mark.parametrize("length", [0, 1, 27, 28, 29, 500, 9001])
 def test_sequence_follows_the_recursion(c_init, length):
     assert gold_sequence(c_init, length).tolist() == by_definition(c_init, length)
 
