@@ -22,6 +22,10 @@ LABELS = {
 }  # fmt: skip
 _COLOURS = dict(zip(SCHEMES, ("#0b6e4f", "#1f77b4", "#d95f02", "#7a5195", "#888888")))
 _STYLES = {"ub_coord": "-", "level1_genie_k": "--", "static_best": ":"}
+_SHORT = {
+    "drqn": "DRQN", "dqn": "DQN", "dqn_woec": "DQN w/o\nenergy term", "greedy": "full power,\nrandom k",
+    "random": "random",
+}  # fmt: skip
 _BOX_SHARE, _BOX_MEAN = 0.2, 100
 PAIRS = (("drqn", "dqn"), ("drqn", "dqn_woec"), ("dqn", "dqn_woec"), ("dqn", "greedy"), ("greedy", "random"))
 
@@ -141,8 +145,8 @@ def draw_curves(
             blocks = np.stack([block_means(run.learning, length) for run in runs], axis=1)
             slots = (np.arange(len(blocks)) + 1) * length / 1e3
             if runs[0].learn_slots < longest:  # learns nothing, stopped early: level from there on
-                blocks = np.concatenate([blocks, blocks.mean(axis=0, keepdims=True)])
-                slots = np.append(slots, longest / 1e3)
+                blocks = np.concatenate([blocks, *2 * [blocks.mean(axis=0, keepdims=True)]])
+                slots = np.append(slots, [slots[-1], longest / 1e3])
             axis.plot(slots, blocks.mean(axis=1), color=_COLOURS[scheme], label=LABELS[scheme])
             axis.fill_between(
                 slots, blocks.min(axis=1), blocks.max(axis=1), color=_COLOURS[scheme], alpha=0.12, lw=0
@@ -173,9 +177,7 @@ def draw_boxes(found: Mapping[Key, Sequence[Series]], path: Path) -> None:
             )  # fmt: skip
             for box in boxes["boxes"]:
                 box.set(facecolor=colour, alpha=0.7)
-        axis.set_xticks(
-            np.arange(len(SCHEMES)), [LABELS[s].replace(" ", "\n", 1) for s in SCHEMES], fontsize=8
-        )
+        axis.set_xticks(np.arange(len(SCHEMES)), [_SHORT[s] for s in SCHEMES], fontsize=8)
         axis.set_title(f"{cells} cells ({preset})")
         axis.grid(alpha=0.3, axis="y")
     axes[0][0].set_ylabel("energy efficiency (normalised)")
@@ -199,8 +201,9 @@ def draw_levels(found: Mapping[Key, Sequence[Series]], schemes: Sequence[str], p
     num_levels = 1 + max(int(run.level.max()) for runs in found.values() for run in runs)
     rows = [(preset, frozen) for preset in presets for frozen in (False, True)]
     figure, axes = plt.subplots(
-        len(rows), len(schemes), figsize=(3.4 * len(schemes), 1.7 * len(rows) + 0.6), squeeze=False
-    )
+        len(rows), len(schemes), figsize=(3.9 * len(schemes), 1.9 * len(rows) + 0.6), squeeze=False,
+        sharey=True, layout="constrained",
+    )  # fmt: skip
     for line, (preset, frozen) in zip(axes, rows):
         for axis, scheme in zip(line, schemes):
             shares = level_shares(found[preset, cells, scheme], frozen, num_levels)
@@ -215,7 +218,7 @@ def draw_levels(found: Mapping[Key, Sequence[Series]], schemes: Sequence[str], p
     for axis in axes[-1]:
         axis.set_xlabel("power level", fontsize=8)
     figure.colorbar(image, ax=axes, label="share of slots", shrink=0.8)
-    figure.savefig(path, dpi=130, bbox_inches="tight")
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 

@@ -138,6 +138,8 @@ def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
         axis.set_xticks(range(len(values)), [label for label, _ in values])
         axis.set(xlabel=f"{panel} ({unit})")
         axis.grid(alpha=0.3)
+    means = [p.loss.mean for p in found]
+    axes[0].set_ylim(min(means) - 0.05, max(means) + 0.05)  # intervals of few drops would hide the means
     for line in grid:
         line[0].set_ylabel("energy efficiency lost")
     axes[0].legend(fontsize=8)
