@@ -192,6 +192,8 @@ def _transmit(
     sent = system.encode(slot, grants, buffers, scenario.slot_ns)
     received = system.transmit(slot, grants, [transmission.block for transmission in sent])
     system.score(slot, grants, sent, received)
+    for transmission in sent:  # a system may find its scores when they are looked at
+        transmission.packet.score = float(transmission.packet.score)
     return sent, received
 
 
@@ -269,7 +271,7 @@ def _differences(
             "num_bit_errors": wrong,
             "label": packet.label,
             "decision": packet.decision,
-            "score": float(packet.score),
+            "score": packet.score,
         }
         for name, value in mine.items():
             if not np.array_equal(value, columns[name][row], equal_nan=True):

@@ -18,6 +18,7 @@ from netsim.tables import Trace
 MOST_POINTS = 3000  # of a constellation; more only make the page heavy
 MOST_BITS = 2048  # of a packet shown one by one
 BINS = 100
+SINGLE_BITS = 256  # packets up to this size are drawn bit by bit
 
 
 def context(trace: Trace, found: Replay, command: str) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def constellation(one: Sent) -> Figure:
                 "name": f"{name} ({int(chosen.sum())})",
                 "x": np.round(y.real[chosen], 3).tolist(),
                 "y": np.round(y.imag[chosen], 3).tolist(),
-                "marker": {"size": 3, "color": colour, "opacity": 0.6},
+                "marker": {"size": 3 if len(y) > 300 else 7, "color": colour, "opacity": 0.6},
                 "hoverinfo": "skip",
             }
         )
@@ -127,7 +128,8 @@ def constellation(one: Sent) -> Figure:
 
 def positions(one: Sent) -> Figure:
     """Share of wrong bits along the packet."""
-    edges = np.linspace(0, len(one.sent), min(BINS, len(one.sent)) + 1)
+    bins = len(one.sent) if len(one.sent) <= SINGLE_BITS else BINS
+    edges = np.linspace(0, len(one.sent), bins + 1)
     count, _ = np.histogram(one.wrong, edges)
     share = count / np.maximum(np.diff(edges), 1)
     bars = {

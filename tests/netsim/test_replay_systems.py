@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_replay import check_page
 
 from netsim import params, simulate
+from netsim.cli import main
 from netsim.scenario import Scenario
 from netsim.studies import replay as replays
 from netsim.studies.replay import replay
@@ -95,6 +97,20 @@ def test_symbols_are_those_that_were_sliced(name, level):
             np.testing.assert_array_equal(decided != ideal, bits.reshape(-1, 4).any(axis=1))
             seen += int((decided != ideal).sum())
     assert seen > 20
+
+
+@pytest.mark.parametrize("name", ["scqos", "green"])
+def test_pages_of_every_system(name, tmp_path, capsys):
+    """`replay` and `report` from the command line: sentences before and after, nothing from the network."""
+    path = simulate.run_to_file(scenario(name, "bit", slots=4), 0, tmp_path)
+    page = tmp_path / "page.html"
+    assert main(["replay", str(path), "--slot", "3", "--ue", "1", "--page", str(page)]) == 0
+    assert "bit-identical" in capsys.readouterr().out
+    check_page(page.read_text())
+    if name == "scqos":
+        assert "Decoded as received" in page.read_text()
+    assert main(["report", str(path), "--page", str(page)]) == 0
+    check_page(page.read_text())
 
 
 @pytest.mark.parametrize("name", ["scqos", "green"])
