@@ -15,7 +15,7 @@ from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_radio import Downlink
 from phy.parameters import ParameterError
 
-NUM_SLOTS = 1000  # behind the agent's choices
+NUM_SLOTS = 400  # behind the agent's choices
 
 
 def main(request: Request) -> None:

@@ -35,7 +35,7 @@ PLANNERS = (
     "rate_only",
     "random",
 )
-NUM_SLOTS, QUICK_SLOTS = 1000, 100
+NUM_SLOTS, QUICK_SLOTS = 400, 100
 
 
 def scores(bank: Bank, bank_name: str, learners: Sequence[Learner], quick: bool) -> list[Score]:
