@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from netsim.studies.declaration import Mechanism, Study
-from phy.ofdm import Ofdm
 
 _NO_PLAN = {"agent.plan": "world"}  # what these policies believe makes no difference
-_OVERHEAD = Ofdm(subcarrier_spacing_hz=15e3, fft_size=128, cp_len=10).overhead
 
 study = Study(
     kpi="objective per slot",
@@ -34,7 +32,7 @@ study = Study(
         Mechanism(
             "overhead",
             "180,000 symbols a second carry data → less prefix and pilots",
-            {"codec.symbol_rate_hz": 180e3 * (1.0 - _OVERHEAD)},
+            {"codec.rate_basis": "elements"},
         ),
         Mechanism(
             "decoder",
