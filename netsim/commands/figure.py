@@ -88,6 +88,7 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     "green-sinr": "netsim.commands.figure_green_sinr",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",
+    "scqos-4": "netsim.commands.figure_scqos_4",
     **dict.fromkeys(("scqos-5", "scqos-table-3"), "netsim.commands.figure_scqos_5"),
     "scqos-7": "netsim.commands.figure_scqos_7",
     "scqos-levels": "netsim.commands.figure_scqos_levels",
