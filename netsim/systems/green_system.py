@@ -201,8 +201,15 @@ class GreenSystem:
     def encode(
         self, slot: int, grants: Grants, buffers: Sequence[Buffer], budget_ns: int
     ) -> list[Transmission]:
-        """The burst of every cell fills the slot; with bits, a station without power sends none."""
-        sent = []
+        """The burst of every cell fills the slot; with bits, a station without power sends none.
+
+        Where the last action came with the end of the slot (`grant_gap=idle`), all cells have been silent.
+        """
+        sent: list[Transmission] = []
+        if budget_ns == 0:
+            self._power_w, self._level = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
+            self._items, self.bits = [-1] * self.num_ues, []
+            return sent
         self._items = [buffer.waiting[0].item for buffer in buffers]
         self.bits: list[np.ndarray] = []
         for ue, buffer in enumerate(buffers):

@@ -111,3 +111,16 @@ def test_the_trace_holds_the_rate_over_resource_elements():
     stations = simulate.run_in_memory(green("level1", slots=30)).trace()["stations"]
     np.testing.assert_allclose(stations["rate_elements_ksuts"], 0.8 * stations["rate_ksuts"])
     assert (stations["qoe_elements"] <= stations["qoe"]).all()
+
+
+@pytest.mark.parametrize("lost", [0.1, 1.0])
+def test_cells_that_wait_for_a_lost_action_are_silent(lost):
+    """grant_gap=idle: the cells start together when the last action is there, or not at all."""
+    values = {"signalling.grant_gap": "idle", "signalling.loss": lost, "agent.power_level": 3}
+    found = of_trace(green("fixed", **values), 0)
+    silent = (found["level"] == 0).all(axis=1)
+    assert (found["level"][~silent] == 3).all()
+    assert (found["qoe"][silent] <= 0.5).all()  # what a rate of nothing leaves of the two scores
+    # each cell needs its observation and its action: all six arrive with probability (1 - lost)^6
+    expected = 1.0 - (1.0 - lost) ** 6
+    assert abs(silent.mean() - expected) < 3.3 * np.sqrt(expected * (1.0 - expected) / len(silent)) + 1e-9
