@@ -1,11 +1,10 @@
 """How kernels are compiled: entries, which Python calls, and parts, which kernels call.
 
-numba compiles every function that a kernel calls as a library of its own: optimised, turned into machine
-code and wrapped for Python, though the kernel takes in no more than its code. A `part` stops before: it is
-typed and translated to LLVM's language, and optimised once, inside the entry that calls it. With the
-garbage collector paused and compact flags that is a third less time for a first call
-(`benchmarks/startup.py`). It extends classes of numba that are not its public interface, so a new version of
-numba may need a change here; every kernel test would show it.
+A first call takes less time with the garbage collector paused and compact flags (`benchmarks/startup.py`);
+both extend classes of numba that are not its public interface, so a new version may need a change here.
+Parts are compiled as numba does it, each optimised on its own before it goes into its kernel. A part that is
+optimised only there saves a sixth of a first call, but its loops are not vectorised any more: normals then
+take three times as long.
 
 Habits: no literal number where callers differ (numba compiles a part once for each literal), no min, max or
 array assignment where a comparison or a loop does it and no second kind of `np.empty` (each is a function of
@@ -21,17 +20,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import _dynfunc, types  # type: ignore[attr-defined]
-from numba.core import cgutils, compiler, typed_passes
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler_machinery import PassManager, register_pass
+from numba import njit, types
+from numba.core import cgutils, compiler
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
 _COMMON: dict[str, Any] = {
-    "nopython": True,
-    "boundscheck": None,
     "error_model": "numpy",
     "no_cfunc_wrapper": True,
 }
@@ -66,51 +62,6 @@ class _Compiler(compiler.CompilerBase):
         return [compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
-class _Library(JITCodeLibrary):
-    """Code of a part: kept as it was written, for the optimiser of the entry that links it."""
-
-    def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
-
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _Lowering(typed_passes.NativeLowering):
-    """Translates a part to LLVM's language, without machine code."""
-
-    _name = "part_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.flags.no_compile = state.flags.no_cpython_wrapper = True
-        super().run_pass(state)
-        fndesc = state.cr.fndesc
-        # what numba knows the compiled part by; nobody can call it, since `_Part` answers Python's calls
-        name = _dynfunc.make_function(
-            fndesc.lookup_module(), fndesc.qualname, "", 0, state.cr.env, (state.library,)
-        )
-        state.targetctx.insert_user_function(name, fndesc, [state.library])
-        state.cr = state.cr._replace(cfunc=name)
-        return True
-
-
-class _PartCompiler(_Compiler):
-    """numba's pipeline with `_Lowering` in the place of its lowering."""
-
-    def define_pipelines(self) -> list[PassManager]:
-        passes = PassManager("part")
-        for step, text in super().define_pipelines()[0].passes:
-            passes.add_pass(_Lowering if step is typed_passes.NativeLowering else step, text)
-        passes.finalize()
-        return [passes]
-
-
 class _Entry(CPUDispatcher):
     """A kernel that Python calls."""
 
@@ -125,17 +76,6 @@ class _Entry(CPUDispatcher):
                 gc.enable()
 
 
-class _Part(CPUDispatcher):
-    """A part; called from Python, for tests, it is compiled as a kernel of its own."""
-
-    @cached_property
-    def _alone(self) -> _Entry:
-        return _Entry(self.py_func, None, {**self.targetoptions, "nogil": True}, _Compiler)
-
-    def __call__(self, *args: Any) -> Any:
-        return self._alone(*args)
-
-
 def entry(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator of a kernel that Python calls; options as `numba.njit` takes them (`fastmath`, ...).
 
@@ -143,7 +83,12 @@ def entry(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda f: entry(f, **options)
-    kernel = _Entry(function, None, {**_COMMON, "nogil": True, **options}, _Compiler)
+    kernel = _Entry(
+        function,
+        None,
+        {"nopython": True, "boundscheck": None, **_COMMON, "nogil": True, **options},
+        _Compiler,
+    )
     kernel.enable_caching()
     return kernel
 
@@ -152,7 +97,7 @@ def part(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator of a function that kernels call; options as `numba.njit` takes them (`fastmath`, ...)."""
     if function is None:
         return lambda f: part(f, **options)
-    return _Part(function, None, {**_COMMON, **options}, _PartCompiler)
+    return njit(**_COMMON, **options)(function)
 
 
 def scratch(shape: Any, dtype: Any) -> np.ndarray:
