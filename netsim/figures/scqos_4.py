@@ -43,15 +43,13 @@ class Curve:
 
 def train(step_size: float, steps: int, seed: int = 0) -> Curve:
     """One training of `steps` steps, half of them in Algorithm 1."""
-    import torch
-
     from netsim.semantics.similarity import load_metric
     from netsim.semantics.text_measure import measured
     from netsim.semantics.text_network import TextShape
     from netsim.semantics.text_training import TextTrainer
-    from netsim.semantics.train_text import PLANS, codec_of, gather
+    from netsim.semantics.train_text import PLANS, codec_of, gather, one_thread
 
-    torch.set_num_threads(1)
+    one_thread()
     plan = PLANS["grammar"]
     training = dataclasses.replace(
         plan.training,

@@ -261,7 +261,7 @@ def run(given: argparse.Namespace) -> None:
         plan = replace(plan, words=given.words)
     if given.max_words is not None:
         plan = replace(plan, max_words=given.max_words)
-    torch.set_num_threads(1)  # products of this size lose by sharing, and the result depends on the number
+    one_thread()
     material = gather(plan, given.data)
     for source in material.sources:
         say(source)
@@ -277,6 +277,11 @@ def run(given: argparse.Namespace) -> None:
     codec = write_codec(given.name, trainer, plan, material, path, given.data, start)
     say(f"{path.name}: {path.stat().st_size} bytes")
     say(json.dumps(codec.description["test_quality_bleu"]))
+
+
+def one_thread() -> None:
+    """Products of this size lose by sharing, and the result depends on the number of threads."""
+    torch.set_num_threads(1)
 
 
 def say(line: str) -> None:
