@@ -206,12 +206,12 @@ class GreenSystem:
         Where the last action came with the end of the slot (`grant_gap=idle`), all cells have been silent.
         """
         sent: list[Transmission] = []
+        self.bits: list[np.ndarray] = []
         if budget_ns == 0:
             self._power_w, self._level = np.zeros(self.num_ues), np.zeros(self.num_ues, np.int64)
-            self._items, self.bits = [-1] * self.num_ues, []
+            self._items = [-1] * self.num_ues
             return sent
         self._items = [buffer.waiting[0].item for buffer in buffers]
-        self.bits: list[np.ndarray] = []
         for ue, buffer in enumerate(buffers):
             packet = buffer.waiting[0]
             packet.compression = float(grants.compression[ue])
