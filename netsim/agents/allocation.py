@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from netsim.agents.policy import Transition
 from netsim.link import Link
 from netsim.streams import Streams
 from netsim.systems.toscn import Action, Model, Observation
@@ -29,9 +28,6 @@ class Planner:
         self.model, self.link = model, link
         self.duration_ns = max(0, model.scenario.slot_ns - margin_ns)
         self.radio = model.scenario.radio
-
-    def learn(self, transition: Transition) -> None:
-        """Planners know their model and learn nothing."""
 
     def carried_bits(self, share: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Bits that a slot carries on equal shares of bandwidth and power, after rounding to what can be
@@ -74,9 +70,6 @@ class RandomPolicy:
     def act(self, observation: Observation) -> Action:
         u = self.streams.at("exploration/random", observation.slot).random((3, len(observation.task)))
         return Action(u[0], _softmax(2.0 * u[1] - 1.0), _softmax(2.0 * u[2] - 1.0))
-
-    def learn(self, transition: Transition) -> None:
-        """Random by definition."""
 
 
 class FixedCompression(Planner):

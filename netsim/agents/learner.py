@@ -110,6 +110,3 @@ class Trained:
             x = np.maximum(weight @ x + bias, 0.0)
         weight, bias = self.layers[-1]
         return self.view.action(np.tanh(weight @ x + bias), observation)
-
-    def learn(self, transition: Transition) -> None:
-        """Trained already."""

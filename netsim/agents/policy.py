@@ -22,13 +22,18 @@ class Transition:
 
 
 class Policy(Protocol):
-    """Contract of all agents (tests/netsim/test_policy_contract.py)."""
+    """Contract of all agents (docs/agents.md); one that learns is `Learns`, too."""
 
     def act(self, observation: Any) -> Any:
         """The action for an observation; depends on nothing newer than it."""
 
+
+@runtime_checkable
+class Learns(Protocol):
+    """What a policy that learns has beside its actions."""
+
     def learn(self, transition: Transition) -> None:
-        """Takes in one transition; planners ignore it."""
+        """Takes in one transition."""
 
 
 @runtime_checkable
@@ -42,6 +47,3 @@ class DeferredPolicy(Protocol):
 
     def take(self) -> Any:
         """The action for the submitted observation."""
-
-    def learn(self, transition: Transition) -> None:
-        """Takes in one transition."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import simpy
 
-from netsim.agents.policy import DeferredPolicy, Policy, Transition
+from netsim.agents.policy import DeferredPolicy, Learns, Policy, Transition
 from netsim.buffer import NEVER
 from netsim.engine import Clock, edge
 from netsim.signalling import Courier, Message, Signalling
@@ -102,6 +102,7 @@ class TimedAgent:
         self.env, self.node, self.cell_node, self.policy = env, node, cell_node, policy
         self.courier, self.inference_ns, self._deliver = courier, signalling.inference_ns, deliver
         self._deferred = isinstance(policy, DeferredPolicy)
+        self._pupil = policy if isinstance(policy, Learns) else None
         self._inbox: Message | None = None
         self._wake: simpy.Event | None = None
         self._rewarded: list[tuple[Decision, int, float]] = []
@@ -119,8 +120,9 @@ class TimedAgent:
 
     def on_reward(self, message: Message) -> None:
         """The reward of a slot has arrived, with the decision that was in force."""
-        decision, reward = message.content
-        self._rewarded.append((decision, message.slot, reward))
+        if self._pupil is not None:
+            decision, reward = message.content
+            self._rewarded.append((decision, message.slot, reward))
 
     def _live(self) -> Generator[simpy.Event, None, None]:
         while True:
@@ -148,11 +150,13 @@ class TimedAgent:
             self.courier.send("action", self.node, self.cell_node, message.slot, decision, self._deliver)
 
     def _learn(self, slot: int, observation: Any) -> None:
+        if self._pupil is None:
+            return
         waiting = []
         for decision, rewarded_slot, reward in self._rewarded:
             if rewarded_slot < slot:
                 truncated = decision.observation.episode != observation.episode
-                self.policy.learn(
+                self._pupil.learn(
                     Transition(decision.observation, decision.action, reward, observation, truncated)
                 )
             else:

@@ -341,9 +341,6 @@ class StationPolicy:
         qoe = model.qoe_at(k, np.full(k.shape, sinr_db))[:, self._cell]
         return int(model.levels_k[int(qoe.argmax())])
 
-    def learn(self, transition: Transition) -> None:
-        """A rule learns nothing."""
-
 
 class StationView:
     """How a station looks to Q-learning: the scaled observation, one index for power level and k (5.2)."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from netsim.agents.policy import DeferredPolicy, Policy, Transition
+from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.streams import Streams
 from netsim.systems.scqos import LEARNERS, Scqos
 from netsim.systems.scqos_bank import Bank, moments, record
@@ -68,9 +68,6 @@ class PlannerPolicy:
         worth = self._belief(item, linear_to_db(self._planner.snr(full_snr)))
         return action_of(self._planner.best(full_snr, worth), observation.h)
 
-    def learn(self, transition: Transition) -> None:
-        """A planner learns nothing."""
-
 
 class RandomPolicy:
     """`random`: everything by chance but the direction of the beams; indexed by slot."""
@@ -82,9 +79,6 @@ class RandomPolicy:
         rng = self._streams.at("exploration/random", observation.slot)
         return action_of(random_plan(self._space, 1, rng), observation.h)
 
-    def learn(self, transition: Transition) -> None:
-        """Random by definition."""
-
 
 class EqualPolicy:
     """`equal(n)`: equal shares, subchannel u for user u, n bits a feature."""
@@ -94,9 +88,6 @@ class EqualPolicy:
 
     def act(self, observation: Observation) -> Action:
         return action_of(self._plan, observation.h)
-
-    def learn(self, transition: Transition) -> None:
-        """Fixed."""
 
 
 class RateOnlyPolicy:
@@ -110,9 +101,6 @@ class RateOnlyPolicy:
         rng = self._streams.at("exploration/rate_only", observation.slot)
         bits = rng.integers(1, space.max_bits + 1, (1, space.num_ues))
         return action_of(self._planner.best_rates(observation.full_snr[None], bits), observation.h)
-
-    def learn(self, transition: Transition) -> None:
-        """Analytic."""
 
 
 def believed_utility(scenario: Scqos) -> Utility:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from netsim.agents.policy import Transition
 from netsim.systems.scqos_agent_view import DecodedAction, ScqosView
 from netsim.systems.scqos_system import Observation
 from phy.parameters import ParameterError
@@ -51,9 +50,6 @@ class TrainedScqos:
     def act(self, observation: Observation) -> DecodedAction:
         """The decision for an observation."""
         return self.view.action(self.vectors(self.view.state(observation)[None])[0], observation)
-
-    def learn(self, transition: Transition) -> None:
-        """Trained already."""
 
 
 def _network(layers: dict[str, np.ndarray], prefix: str, inputs: int, outputs: int) -> Layers:
