@@ -130,10 +130,15 @@ def test_rewards_reach_the_policy_with_their_own_observation():
     from netsim.recorder import MemoryTrace
 
     scenario = toscn(**{**BASE, "slots": 30, "episode_slots": 10, "signalling.inference_ns": 400_000})
-    network = simulate.prepare(scenario, 0)(MemoryTrace(simulate.attributes(scenario, 0)))
     learned = []
-    network.agents[0].policy.learn = learned.append
-    network.run()
+
+    class Pupil:
+        def __init__(self, policy):
+            self.act, self.learn = policy.act, learned.append
+
+    prepared = simulate.prepare(scenario, 0)
+    prepared.policies[0] = Pupil(prepared.policies[0])
+    prepared(MemoryTrace(simulate.attributes(scenario, 0))).run()
     assert len(learned) == 28  # the first slot is silent; the last reward comes after the last observation
     for transition in learned:
         assert transition.next_observation.slot > transition.observation.slot
