@@ -23,7 +23,7 @@ from scipy import stats as scipy_stats
 
 from netsim import params, stats
 from netsim.agents.a3c import A3c, A3cParameters
-from netsim.agents.ddpg import Ddpg, DdpgParameters
+from netsim.agents.ddpg import DdpgParameters, ddpg
 from netsim.agents.networks import use_one_thread
 from netsim.envs.gymnasium_env import ScenarioEnv
 from netsim.systems.toscn import Toscn
@@ -70,9 +70,9 @@ def rollouts(env: ScenarioEnv, steps: int, act, learn) -> None:
 def our_ddpg(discount: float, steps: int, seed: int) -> float:
     """Our algorithm on the adapter."""
     env, draws = make_env(seed), np.random.default_rng(seed)
-    agent = Ddpg(15, 18, replace(DDPG, discount=discount), steps, seed)
+    agent = ddpg(15, 18, replace(DDPG, discount=discount), steps, seed)
     rollouts(env, steps, partial(agent.explore, draws=draws), lambda *step: agent.learn(*step, draws))
-    return test(agent.act)
+    return test(lambda state: agent.rule.act(state[None])[0])
 
 
 def their_ddpg(discount: float, steps: int, seed: int) -> float:

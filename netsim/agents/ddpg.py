@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netsim.agents.networks import Adam, Mlp, layer_arrays, restore
-from netsim.agents.replay import Replay
+from netsim.agents.networks import Adam, Mlp, layer_arrays
+from netsim.agents.off_policy import OffPolicy
 from phy.parameters import (
     Checked,
     at_least_one,
@@ -153,7 +153,7 @@ class DdpgRule:
         action: Tensor,
         reward: Tensor,
         next_state: Tensor,
-        draws: np.random.Generator | None = None,
+        draws: np.random.Generator,
     ) -> None:
         """(28)-(34): critic towards the target, actor uphill, targets a little nearer."""
         discount = self.parameters.discount
@@ -193,8 +193,8 @@ class DdpgRule:
         return layer_arrays(self.actor)
 
 
-class Ddpg:
-    """The algorithm on float32 vectors with a memory of its own; it knows neither system nor clock.
+def ddpg(state_size: int, action_size: int, parameters: DdpgParameters, horizon: int, seed: int) -> OffPolicy:
+    """TOSCN's agent: the rule with two hidden layers and an update after every transition.
 
     Args:
         state_size, action_size: lengths of the vectors; actions lie in [-1, 1].
@@ -202,55 +202,7 @@ class Ddpg:
         horizon: transitions of the whole training (for the schedule of the noise and the memory).
         seed: of the initial weights.
     """
-
-    def __init__(
-        self, state_size: int, action_size: int, parameters: DdpgParameters, horizon: int, seed: int
-    ) -> None:
-        self.parameters, self.horizon = parameters, max(1, horizon)
-        self.rule = DdpgRule(state_size, action_size, parameters, (parameters.units,) * 2, seed)
-        capacity = parameters.replay or self.horizon
-        self.replay = Replay(capacity, state_size, action_size, parameters.random_overwrite)
-
-    @property
-    def noise(self) -> float:
-        """Deviation of the exploration noise now."""
-        return self.rule.noise(min(1.0, self.replay.added / self.horizon))
-
-    def act(self, state: np.ndarray) -> np.ndarray:
-        """The actor's choice float32[action_size] in a state float32[state_size]."""
-        return self.rule.act(state[None])[0]
-
-    def explore(self, state: np.ndarray, draws: np.random.Generator) -> np.ndarray:
-        """The actor's choice with Gaussian noise, clipped to [-1, 1]."""
-        return self.rule.explore(state[None], [draws], min(1.0, self.replay.added / self.horizon))[0]
-
-    def learn(
-        self,
-        state: np.ndarray,
-        action: np.ndarray,
-        reward: float,
-        next_state: np.ndarray,
-        truncated: bool,
-        draws: np.random.Generator,
-    ) -> None:
-        """Keeps a transition and makes one update once there are enough; `truncated` changes nothing."""
-        scaled = reward / self.parameters.reward_divisor - self.parameters.reward_shift
-        self.replay.add(state, action, scaled, next_state, draws)
-        if self.replay.added >= self.parameters.learn_from:
-            batch = self.replay.sample(self.parameters.batch, draws)
-            states, actions, rewards, following = (torch.from_numpy(part) for part in batch)
-            self.rule.update(states, actions, rewards, following)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All that the rest of the training depends on, for a checkpoint."""
-        return {name: t.detach().numpy() for name, t in self.rule.tensors().items()} | self.replay.arrays()
-
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """The inverse of `arrays`."""
-        live = self.rule.tensors()
-        restore(live, {name: torch.from_numpy(saved[name]) for name in live})
-        self.replay.restore(saved)
-
-    def policy_arrays(self) -> dict[str, np.ndarray]:
-        """What acting without noise needs: weight [out, in] and bias [out] of each layer, by name."""
-        return self.rule.policy_arrays()
+    rule = DdpgRule(state_size, action_size, parameters, (parameters.units,) * 2, seed)
+    return OffPolicy(
+        rule, parameters, 1, state_size, action_size, horizon, random_overwrite=parameters.random_overwrite
+    )

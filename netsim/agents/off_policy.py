@@ -92,14 +92,22 @@ class OffPolicy:
         rule: networks and update. memory: sizes and scales.
         update_every: transitions between two updates.
         state_size, action_size: lengths of the vectors. horizon: transitions of the whole training.
+        random_overwrite: a full memory overwrites a random transition, not the oldest.
     """
 
     def __init__(
-        self, rule: Rule, memory: Memory, update_every: int, state_size: int, action_size: int, horizon: int
+        self,
+        rule: Rule,
+        memory: Memory,
+        update_every: int,
+        state_size: int,
+        action_size: int,
+        horizon: int,
+        random_overwrite: bool = False,
     ) -> None:
         self.rule, self._memory, self._every, self.horizon = rule, memory, update_every, max(1, horizon)
         capacity = min(memory.replay or self.horizon, self.horizon)
-        self.replay = Replay(capacity, state_size, action_size, random_overwrite=False)
+        self.replay = Replay(capacity, state_size, action_size, random_overwrite)
 
     @property
     def done(self) -> float:

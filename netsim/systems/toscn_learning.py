@@ -96,10 +96,10 @@ def learner(agent: str, parameters: Checked, looks: View, horizon: int, seed: in
 
         assert isinstance(parameters, A3cParameters)
         return A3c(looks.state_size, looks.action_size, parameters, seed)
-    from netsim.agents.ddpg import Ddpg, DdpgParameters
+    from netsim.agents.ddpg import DdpgParameters, ddpg
 
     assert isinstance(parameters, DdpgParameters)
-    return Ddpg(looks.state_size, looks.action_size, parameters, horizon, seed)
+    return ddpg(looks.state_size, looks.action_size, parameters, horizon, seed)
 
 
 def view(scenario: Toscn, decoding: Decoding) -> ToscnView:

@@ -106,16 +106,20 @@ def test_ddpg_solves_a_regulator(seed):
         actor_rate=1e-3, critic_rate=3e-3, replay=0, noise_first=0.4, noise_last=0.1,
         actor_gradient="inverting", units=32, learn_from=100,
     )  # fmt: skip
-    agent = ddpg.Ddpg(2, 2, parameters, 1500, seed)
+    agent = ddpg.ddpg(2, 2, parameters, 1500, seed)
     rng, draws = np.random.default_rng(seed), np.random.default_rng(100 + seed)
-    before = _tested(agent.act, seed)
+
+    def act(state):
+        return agent.rule.act(state[None])[0]
+
+    before = _tested(act, seed)
     _regulator(
         lambda s, k: agent.explore(s, draws),
         lambda s, a, r, n, t, k: agent.learn(s, a, r, n, t, draws),
         1500,
         rng,
     )
-    after = _tested(agent.act, seed)
+    after = _tested(act, seed)
     assert before < PASSIVE - 0.2
     assert OPTIMUM - 0.04 < after < OPTIMUM + 0.02
 

@@ -127,19 +127,19 @@ def _layers(result):
 
 
 def test_greedy_never_compresses_and_numpy_equals_torch(tmp_path):
-    from netsim.agents.ddpg import Ddpg, DdpgParameters
+    from netsim.agents.ddpg import DdpgParameters, ddpg
 
     scenario = toscn(**PAPER)
     view = ToscnView(Model(scenario), Decoding("literal", 1.0, compress=False))
     rng = np.random.default_rng(0)
-    agent = Ddpg(view.state_size, view.action_size, DdpgParameters(), 10, 1)
+    agent = ddpg(view.state_size, view.action_size, DdpgParameters(), 10, 1)
     policy = Trained(view, agent.policy_arrays())
     for slot in range(20):
         observation = Observation(
             slot, 0, np.sort(rng.integers(0, 3, 6)), 10 ** rng.uniform(-11, -6, 6), rng.integers(0, 7, 6)
         )
         action = policy.act(observation)
-        np.testing.assert_allclose(action.vector, agent.act(view.state(observation)), atol=1e-6)
+        np.testing.assert_allclose(action.vector, agent.rule.act(view.state(observation)[None])[0], atol=1e-6)
         assert (action.compression == 0.0).all()
         assert action.bandwidth_share.sum() == pytest.approx(1.0)
         assert action.power_share.sum() == pytest.approx(1.0)
