@@ -19,7 +19,8 @@ from netsim.network import Network
 from netsim.recorder import MemoryTrace
 from netsim.systems.green import Green
 from netsim.systems.green_model import num_inputs
-from netsim.systems.green_system import GreenSystem, StationView
+from netsim.systems.green_stations import StationView
+from netsim.systems.green_system import GreenSystem
 from phy.parameters import ParameterError
 
 

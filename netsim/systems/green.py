@@ -155,6 +155,6 @@ class Green(Scenario):
         return Parameters(self.layout, self.power, codec, self.qoe, decision)
 
     def build(self, streams: Streams) -> tuple[System, Sequence[Policy | DeferredPolicy]]:
-        from netsim.systems.green_system import build
+        from netsim.systems.green_stations import build
 
         return build(self, streams)

@@ -10,7 +10,7 @@ from netsim import checks, params, simulate
 from netsim.clocks import Clocks, SlotStarts
 from netsim.streams import Streams
 from netsim.systems.green import Green
-from netsim.systems.green_system import build
+from netsim.systems.green_stations import build
 from phy.parameters import ParameterError
 
 SLOT = 20_000_000

@@ -9,7 +9,7 @@ import slotted_green
 from netsim import checks, params, simulate
 from netsim.streams import Streams
 from netsim.systems.green import Green
-from netsim.systems.green_system import StationPolicy, build
+from netsim.systems.green_stations import StationPolicy, build
 
 FAST = {"agent.dqn.learning.warm_up": 20, "agent.drqn.learning.warm_up": 20}
 
