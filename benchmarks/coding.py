@@ -283,6 +283,7 @@ def encoder_peers(rng: np.random.Generator) -> list[Peer]:
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

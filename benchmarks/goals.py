@@ -25,6 +25,7 @@ class Goal:
         return f"{self.number:3d}  {self.text:58s} {bound:>9s} {value:9.3g}  {verdict}"
 
     def met(self, value: float) -> bool:
+        """Whether the measured value is on the right side of the bound."""
         if self.least is not None:
             return value >= self.least
         return self.most is not None and value <= self.most

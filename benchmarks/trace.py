@@ -172,6 +172,7 @@ def measure(table: str, num_rows: int, rounds: int, folder: Path) -> dict[str, l
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="paired rounds (default 7)")
     parser.add_argument("--rows", type=int, default=100_000, help="rows per peer and round (default 100000)")

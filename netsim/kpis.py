@@ -32,6 +32,7 @@ class Ratio:
 
 
 def num_slots(replication: Replication) -> int:
+    """Slots that a replication holds."""
     return len(replication["slots"]["slot"])
 
 
@@ -99,6 +100,7 @@ def _delivered_score(packets: Columns) -> np.ndarray:
 
 
 def ratios(bandwidth_hz: float | None) -> list[Ratio]:
+    """The key figures of every system, as ratios of sums; those of a band need its width in Hz."""
     nothing, uncounted = "no packet was delivered", "this level counts none"
     found = [
         Ratio("reward per slot", "1", _of_slots(lambda s: s["reward"]), False, True, range=_ANY),

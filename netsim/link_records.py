@@ -102,6 +102,7 @@ def link_digest(record: LinkAbstraction | ScoreRecord) -> str:
 
 
 def header_of(record: LinkAbstraction | ScoreRecord) -> dict[str, Any]:
+    """What a saved record says of itself: block, channel, key, and how it was measured."""
     header: dict[str, Any] = {
         "block": dataclasses.asdict(record.block),
         "channel": dataclasses.asdict(record.channel),

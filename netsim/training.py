@@ -233,6 +233,7 @@ class _Training:
 
     @property
     def iterations_done(self) -> int:
+        """Iterations that the curve holds."""
         return len(self.curve["reward"])
 
     def run_segment(self, report: Callable[[int, float], None]) -> None:

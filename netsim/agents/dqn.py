@@ -44,6 +44,7 @@ class DqnNetwork:
         self.fan_in = {"w1": num_inputs, "b1": num_inputs, "w2": one, "b2": one, "w3": two, "b3": two}
 
     def values(self, flat: np.ndarray, first: int, history: np.ndarray) -> np.ndarray:
+        """Q of the newest observation of each history, float32[n, actions]."""
         out = np.empty((len(history), self._num_actions), np.float32)
         q_kernels.dqn_values(flat, first, np.ascontiguousarray(history[:, -1]), self._one, self._two, out)
         return out
@@ -51,6 +52,7 @@ class DqnNetwork:
     def gradient(
         self, flat: np.ndarray, first: int, windows: Windows, discount: float, out: np.ndarray
     ) -> np.ndarray:
+        """Writes the gradients of all stations of a batch to `out`; returns their losses."""
         loss = np.empty(len(out), np.float32)
         q_kernels.dqn_gradient(
             flat[0], flat[1], first, np.ascontiguousarray(windows.observation[:, :, 0]),

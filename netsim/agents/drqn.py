@@ -55,6 +55,7 @@ class DrqnNetwork:
         self._num_actions = num_actions
 
     def values(self, flat: np.ndarray, first: int, history: np.ndarray) -> np.ndarray:
+        """Q after the last observation of each history, float32[n, actions]."""
         out = np.empty((len(history), self._num_actions), np.float32)
         q_kernels.drqn_values(flat, first, np.ascontiguousarray(history), self.hidden, self.memory, out)
         return out
@@ -62,6 +63,7 @@ class DrqnNetwork:
     def gradient(
         self, flat: np.ndarray, first: int, windows: Windows, discount: float, out: np.ndarray
     ) -> np.ndarray:
+        """Writes the gradients of all stations of a batch to `out`; returns their losses."""
         loss = np.empty(len(out), np.float32)
         seen = windows.observation
         longer = np.concatenate([seen[:, :, :1], windows.next_observation], axis=2)

@@ -22,11 +22,13 @@ class Tally:
         self._delivered: list[int] = []
 
     def append(self, table: str, **columns: Any) -> None:
+        """Keeps the columns of `slots` that a curve needs."""
         if table == "slots":
             for name, values in self._slots.items():
                 values.append(columns[name])
 
     def extend(self, table: str, **columns: Any) -> None:
+        """Keeps how many packets a slot delivered."""
         if table == "buffers":
             self._delivered.append(sum(columns["delivered"]))
 

@@ -61,10 +61,12 @@ class Series:
 
     @property
     def learning(self) -> np.ndarray:
+        """EE of the slots in which the stations learn."""
         return self.ee[: self.learn_slots]
 
     @property
     def frozen(self) -> np.ndarray:
+        """EE of the slots after them."""
         return self.ee[self.learn_slots :]
 
 

@@ -62,6 +62,7 @@ class Variant:
 
     @functools.cached_property
     def digest(self) -> str:
+        """Digest of the scenario's parameters: the folder of its runs."""
         return params.digest(self.scenario)
 
 
@@ -78,6 +79,7 @@ class Task:
 
     @property
     def path(self) -> Path:
+        """The trace that the run writes."""
         return self.folder / f"run{self.run}.h5"
 
     @property

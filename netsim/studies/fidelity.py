@@ -66,6 +66,7 @@ class Design:
 
     @property
     def reference(self) -> str:
+        """The level that the others are compared with: the first."""
         return self.levels[0]
 
     def points(self) -> dict[Point, Variant]:
@@ -203,6 +204,7 @@ def scores(data: Data) -> list[Row]:
 
 
 def as_row(interval: Interval, prefix: str = "") -> Row:
+    """Mean, bounds and number of worlds of an interval, as columns."""
     return {
         f"{prefix}mean": interval.mean,
         f"{prefix}low": interval.low,

@@ -39,6 +39,7 @@ class Gap:
 
     @property
     def mean(self) -> float:
+        """The mean gap."""
         return self.t.mean
 
     @property

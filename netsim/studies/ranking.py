@@ -37,6 +37,7 @@ class Swap:
 
     @property
     def certain(self) -> bool:
+        """Whether the two swap places and both gaps are clear of 0."""
         opposite = self.gap_a.mean * self.gap_b.mean < 0
         return opposite and all(g.low > 0 or g.high < 0 for g in (self.gap_a, self.gap_b))
 

@@ -48,6 +48,7 @@ class Value:
 
     @property
     def value(self) -> float:
+        """The ratio, NaN where there is nothing to divide by."""
         return self.numerator / self.denominator if self.denominator else math.nan
 
 

@@ -86,6 +86,7 @@ class RateMatched:
         self._decoded = Memory(_REMEMBERED)
 
     def send(self, sentences: Sequence[str], k: int) -> list[np.ndarray]:
+        """Code bits of each sentence, as many as its words have at k symbols a word (rate matching)."""
         features = self.codec.encode(sentences)
         air = []
         for row, sentence in zip(features, sentences):
@@ -100,6 +101,7 @@ class RateMatched:
         return np.unpackbits(mapping.pack(words)[0])[: mapping.num_bits]
 
     def receive(self, bits: Sequence[np.ndarray], k: int, sinr_db: float) -> list[str]:
+        """Sentences from hard bits of known SINR; what was decoded before is not decoded again."""
         features = np.empty((len(bits), self.num_features), np.float32)
         of_row = np.empty(len(bits), np.int64)
         for row, received in enumerate(bits):

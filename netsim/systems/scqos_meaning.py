@@ -45,6 +45,7 @@ class TabledMeaning:
         self.sources: Sequence[str] = [f"formulas: {kind}; {described(bank)}"]
 
     def features(self, item: np.ndarray) -> np.ndarray:
+        """Embeddings of these sentences of the bank, float32[n, D]."""
         return self._bank.embedding[item]
 
     def payload(self, item: int, bits: int) -> np.ndarray:
@@ -108,6 +109,7 @@ class ChainMeaning:
         return on_air(self._mappings[bits], energy, float(known[bits - 1]))
 
     def features(self, item: np.ndarray) -> np.ndarray:
+        """Embeddings of these sentences of the bank, float32[n, D]."""
         return self._bank.embedding[item]
 
     def payload(self, item: int, bits: int) -> np.ndarray:

@@ -52,6 +52,7 @@ class Tally:
         self._sentences: list[tuple[int, int, int, float, float]] = []
 
     def append(self, table: str, **columns: Any) -> None:
+        """Keeps the columns of `slots` and `sentences` that a curve needs."""
         if table == "slots":
             for name, values in self._slots.items():
                 values.append(columns[name])
@@ -60,6 +61,7 @@ class Tally:
             self._sentences.append(tuple(columns[name] for name in names))  # type: ignore[arg-type]
 
     def extend(self, table: str, **columns: Any) -> None:
+        """Keeps how many sentences a slot delivered."""
         if table == "buffers":
             self._delivered.append(sum(columns["delivered"]))
 

@@ -53,6 +53,7 @@ class TaskDraw:
         self._streams = [streams.sequential(f"task/ue{ue}") for ue in range(num_ues)]
 
     def draw(self) -> np.ndarray:
+        """Tasks of all devices, int64[U], ascending."""
         return np.sort([int(stream.integers(len(TASKS))) for stream in self._streams])
 
 

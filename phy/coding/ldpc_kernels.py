@@ -74,26 +74,32 @@ class _Emitter:
         self.zero = self.splat(0)
 
     def splat(self, value: int):
+        """A constant on all lanes."""
         return ir.Constant(self.lane, [value] * TILE)
 
     def load(self, base, index):
+        """The lanes at base[index], unaligned."""
         pointer = self.builder.bitcast(self.builder.gep(base, [index]), self.lane.as_pointer())
         return self.builder.load(pointer, align=1)
 
     def store(self, value, base, index):
+        """Writes the lanes to base[index], unaligned."""
         pointer = self.builder.bitcast(self.builder.gep(base, [index]), self.lane.as_pointer())
         self.builder.store(value, pointer, align=1)
 
     def saturating(self, name: str, a, b):
+        """LLVM's saturating `name` (sadd, ssub) of two vectors."""
         kind = ir.FunctionType(self.lane, [self.lane, self.lane])
         full = f"llvm.{name}.sat.v{TILE}i{self.width}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, full)
         return self.builder.call(function, [a, b])
 
     def least(self, a, b):
+        """The smaller of two unsigned vectors, lane by lane."""
         return self.builder.select(self.builder.icmp_unsigned("<", a, b), a, b)
 
     def greatest(self, a, b):
+        """The larger of two unsigned vectors, lane by lane."""
         return self.builder.select(self.builder.icmp_unsigned(">", a, b), a, b)
 
     def size(self, a):
@@ -121,11 +127,13 @@ class _RowEmitter(_Emitter):
         self.state = [cgutils.alloca_once_value(builder, value) for value in self.start]
 
     def each_edge(self, lane, body):
+        """Emits the loop over the row's edges; `body` gets the edge, its message's place and the lane."""
         with cgutils.for_range(self.builder, self.builder.sub(self.last, self.first)) as loop:
             edge = self.builder.add(self.first, loop.index)
             body(edge, self.builder.add(self.builder.mul(edge, self.padded), lane), lane)
 
     def column(self, starts, edge, lane):
+        """Place of an edge's belief."""
         return self.builder.add(self.builder.load(self.builder.gep(starts, [edge])), lane)
 
     def scratch_at(self, lane):
@@ -142,6 +150,7 @@ class _RowEmitter(_Emitter):
             self.store(self.builder.load(slot), self.scratch, place)
 
     def edge_in(self, edge, message_at, lane):
+        """First pass over one edge."""
         builder = self.builder
         belief = self.load(self.app, self.column(self.read, edge, lane))
         value = self.saturating("ssub", belief, self.load(self.messages, message_at))
