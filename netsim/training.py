@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ EVALUATION_EPISODES = 200
 AGENT_PRESETS = ("tuned", "paper")  # of every agent; the first is the default
 MAIN_AGENT = "ddpg"  # the one whose decoding an environment takes
 CURVE = ("reward", "packets", "objective", "violations")
+_JUDGED = "curve.judged"  # in files
 _SYSTEMS = {"toscn": "netsim.systems.toscn_learning", "scqos": "netsim.systems.scqos_learning"}
 
 
@@ -132,13 +134,16 @@ def system(scenario: Scenario) -> ModuleType:
 @dataclass(frozen=True)
 class Result:
     """A finished training: the file of the weights, what it says about itself, the learning curve
-    {name: float64[iterations]} and the noise-free evaluation {name: float64[episodes]}.
+    {name: float64[iterations]}, the noise-free evaluation {name: float64[episodes]}, and the objective
+    without exploration in worlds not learned from after every segment, float64[segments] (of trainings on
+    lanes; else empty).
     """
 
     path: Path
     about: dict[str, Any]
     curve: dict[str, np.ndarray]
     evaluation: dict[str, np.ndarray]
+    judged: np.ndarray
 
 
 def weights_file(plan: Plan, out: Path) -> Path:
@@ -155,7 +160,8 @@ def finished(plan: Plan, out: Path) -> Result | None:
     arrays, about = files.load(path)
     names = quantities(plan.scenario)
     curve = {name: arrays[f"curve.{name}"] for name in names}
-    return Result(path, about, curve, {name: arrays[f"evaluation.{name}"] for name in names})
+    judged = arrays.get(_JUDGED, np.zeros(0))
+    return Result(path, about, curve, {name: arrays[f"evaluation.{name}"] for name in names}, judged)
 
 
 def quantities(scenario: Scenario) -> tuple[str, ...]:
@@ -187,15 +193,19 @@ def train(
     own = system(plan.scenario)
     run = _Training(plan)
     checkpoint = weights_file(plan, out).with_suffix(".checkpoint")
+    began = time.process_time()
     if resume and checkpoint.is_file():
-        run.restore(files.load(checkpoint)[0])
+        arrays, about = files.load(checkpoint)
+        run.restore(arrays)
+        began -= about.get("cpu_s", 0.0)
     if getattr(plan.parameters, "order", "") == "processes":
         run.run_processes(report)
     while run.iterations_done < plan.iterations:
         run.run_segment(report)
         if run.iterations_done % (SEGMENT * min(_SEGMENTS_KEPT, own.SEGMENTS_KEPT)) == 0:
-            files.save(checkpoint, run.arrays(), plan.about() | {"done": run.iterations_done})
-    return _write(plan, run, weights_file(plan, out), checkpoint)
+            about = plan.about() | {"done": run.iterations_done, "cpu_s": time.process_time() - began}
+            files.save(checkpoint, run.arrays(), about)
+    return _write(plan, run, weights_file(plan, out), checkpoint, time.process_time() - began)
 
 
 def export(path: Path, target: Path) -> None:
@@ -205,19 +215,20 @@ def export(path: Path, target: Path) -> None:
     files.save(target, weights, about)
 
 
-def _write(plan: Plan, run: _Training, path: Path, checkpoint: Path) -> Result:
+def _write(plan: Plan, run: _Training, path: Path, checkpoint: Path, cpu_s: float) -> Result:
     own = system(plan.scenario)
     layers = run.algorithm.policy_arrays()
     judged = own.judging_world(plan.scenario, plan.parameters)
     episodes = own.judged_episodes(judged, EVALUATION_EPISODES)
     evaluation = evaluate(judged, own.policy(run.view, layers), EVALUATION_SEED, episodes)
     curve = {name: np.array(values) for name, values in run.curve.items()}
-    about = plan.about() | {"software": simulate.software_version()}
-    extra = {f"curve.{name}": values for name, values in curve.items()}
+    about = plan.about() | {"software": simulate.software_version(), "cpu_s": round(cpu_s, 1)}
+    judged = np.array(run.judged)
+    extra = {f"curve.{name}": values for name, values in curve.items()} | {_JUDGED: judged}
     extra |= {f"evaluation.{name}": values for name, values in evaluation.items()}
     files.save(path, layers | extra, about)
     checkpoint.unlink(missing_ok=True)
-    return Result(path, about, curve, evaluation)
+    return Result(path, about, curve, evaluation, judged)
 
 
 class _Training:
@@ -230,6 +241,9 @@ class _Training:
         self.view = self._own.view(plan.scenario, plan.decoding)
         self.algorithm, self.workers = _algorithm(plan, self.view)
         self.curve: dict[str, list[float]] = {name: [] for name in quantities(plan.scenario)}
+        self.judged: list[float] = []
+        settings = plan.parameters
+        self._judge = self._own.judge(plan.scenario, settings, self.view) if lanes_of(plan) else None
 
     @property
     def iterations_done(self) -> int:
@@ -254,6 +268,8 @@ class _Training:
         figures = [run.figures() for run in runs]
         for name in self.curve:
             self.curve[name] += np.mean([figure[name] for figure in figures], axis=0).tolist()
+        if self._judge is not None:
+            self.judged.append(self._judge(self._own.policy(self.view, self.algorithm.policy_arrays())))
         report(self.iterations_done, float(np.mean(self.curve["reward"][-SEGMENT:])))
 
     def run_processes(self, report: Callable[[int, float], None]) -> None:
@@ -270,12 +286,14 @@ class _Training:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """A checkpoint: the algorithm's state and the curve so far."""
-        return self.algorithm.arrays() | {f"curve.{name}": np.array(v) for name, v in self.curve.items()}
+        curve = {f"curve.{name}": np.array(v) for name, v in self.curve.items()}
+        return self.algorithm.arrays() | curve | {_JUDGED: np.array(self.judged)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         self.algorithm.restore(arrays)
         self.curve = {name: arrays[f"curve.{name}"].tolist() for name in self.curve}
+        self.judged = arrays[_JUDGED].tolist()
 
 
 def lanes_of(plan: Plan) -> int:

@@ -27,7 +27,7 @@ from netsim.systems.scqos_lanes import Lanes, refusal
 from netsim.systems.scqos_mdp import StateLayout
 from netsim.systems.scqos_policies import scenario_bank
 from netsim.systems.scqos_system import action_space
-from netsim.systems.scqos_tally import LaneRun, Tally
+from netsim.systems.scqos_tally import Judge, LaneRun, Tally
 from netsim.systems.scqos_tally import quantities as quantities
 from netsim.systems.scqos_trained import TrainedScqos
 from phy.parameters import Checked, ParameterError, at_least_one, non_negative, one_of, parameter
@@ -35,6 +35,7 @@ from phy.parameters import Checked, ParameterError, at_least_one, non_negative, 
 PRESETS = ("tuned", "paper")  # the first is the default
 ITERATIONS = 20  # of a training, unless told otherwise: 100 slots of every lane each
 SEGMENTS_KEPT = 1  # segments between checkpoints
+JUDGE_SEED, JUDGE_LANES, JUDGE_EPISODES = 321, 32, 2  # 6,400 slots after every segment of a training
 SHIPPED = Path(__file__).resolve().parent.parent / "agents" / "weights"
 KIND = {"hybrid": "hybrid", "d3qn": "templated", "ddpg": "relaxed", "td3": "relaxed", "sac": "relaxed"}
 PAPER_RATE = {"hybrid": 1e-4, "sac": 1e-4, "ddpg": 2e-4, "td3": 3e-4, "d3qn": 3e-4}  # SC-QoS Table III
@@ -216,6 +217,13 @@ def lane_run(scenario: Scqos, looks: ScqosView, algorithm: Any, runs: Sequence[i
     if reason is not None:
         raise ParameterError(f"{reason} with lanes; --param pace.lanes=0 trains in the event loop")
     return LaneRun(Lanes(scenario, looks, scenario_bank(scenario), runs, scenario.slots), algorithm)
+
+
+def judge(scenario: Scqos, settings: Settings, looks: ScqosView) -> Judge:
+    """What a policy is worth while it is being trained, on the sentences that it does not learn from."""
+    world = _changed(judging_world(scenario, settings), {"seed": JUDGE_SEED})
+    slots = JUDGE_EPISODES * world.episode_slots
+    return Judge(Lanes(world, looks, scenario_bank(world), range(JUDGE_LANES), slots))
 
 
 def bank_digest(scenario: Scqos) -> str:

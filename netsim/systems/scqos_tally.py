@@ -9,6 +9,7 @@ import numpy as np
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_lanes import Lanes, Slots
 from netsim.systems.scqos_model import Utility, valid_sqe
+from netsim.systems.scqos_trained import TrainedScqos
 
 
 def quantities(scenario: Scqos) -> tuple[str, ...]:
@@ -141,3 +142,22 @@ class LaneRun:
     def figures(self) -> dict[str, np.ndarray]:
         """Figures of the episodes, all over, {name: float64[episodes]}."""
         return lane_figures(self._lanes.scenario, self._played)
+
+
+class Judge:
+    """Mean Psi of a policy over the same slots each time it is asked.
+
+    Args:
+        lanes: the runs; they are played anew for every policy.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def __call__(self, policy: TrainedScqos) -> float:
+        """Psi a slot, without exploration."""
+        lanes, found = self._lanes, []
+        lanes.slot = 0  # its states begin with an episode, so nothing is left of the last policy
+        for _ in range(lanes.num_slots):
+            found.append(lanes.step(policy.vectors(lanes.states())).psi)
+        return float(np.mean(found))
