@@ -9,7 +9,8 @@ are one row, its parts in the order of the network's `shapes`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from phy.jit import entry, part
 
 # tanh as a quotient of polynomials in float32, 13th over 6th order (minimax on +-7.9, as linear-algebra
 # libraries use it); the largest error is 3e-7
@@ -24,7 +25,7 @@ _ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np
 _KEPT, _NEW = np.float32(0.9), np.float32(0.1)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def tanh_in_place(x: np.ndarray) -> None:
     """x float32[n], contiguous <- tanh(x)."""
     for i in range(len(x)):
@@ -35,7 +36,7 @@ def tanh_in_place(x: np.ndarray) -> None:
         x[i] = v * top / (_B0 + q * (_B2 + q * (_B4 + q * _B6)))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _layer(x, w, at, out, rectified):
     """out [B, m] = x [B, n] W + b; W begins at `at` of the row w, b follows it."""
     n, m = x.shape[1], out.shape[1]
@@ -50,7 +51,7 @@ def _layer(x, w, at, out, rectified):
                 out[b, j] = out[b, j] if out[b, j] > _ZERO else _ZERO
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _layer_gradient(x, slope, at, out):
     """Writes d loss / d (W, b) of a layer to their place in the row `out`; slope: of its output [B, m]."""
     n, m = x.shape[1], slope.shape[1]
@@ -58,7 +59,7 @@ def _layer_gradient(x, slope, at, out):
     _column_sums(slope, out[at + n * m : at + (n + 1) * m])
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _column_sums(x, out):
     out[:] = _ZERO
     for b in range(len(x)):
@@ -66,7 +67,7 @@ def _column_sums(x, out):
             out[j] += x[b, j]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _below(slope, w, at, active, out):
     """out [B, n] = slope [B, m] W^T where the ReLU below is active (> 0), else 0."""
     n, m = active.shape[1], slope.shape[1]
@@ -76,7 +77,7 @@ def _below(slope, w, at, active, out):
             out[b, j] = out[b, j] if active[b, j] > _ZERO else _ZERO
 
 
-@njit(cache=True, nogil=True)
+@entry
 def dqn_values(weights, first_row, x, size_1, size_2, out):
     """Q of every action, float32[r, A], of stations first_row .. first_row + r - 1 for x float32[r, n]."""
     inputs = x.shape[1]
@@ -90,7 +91,7 @@ def dqn_values(weights, first_row, x, size_1, size_2, out):
         _layer(two, w, at_3, out[r : r + 1], False)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@entry(fastmath=True)
 def dqn_gradient(
     online, target, first_row, x, action, reward, next_x, discount, size_1, size_2, num_actions, out, loss
 ):
@@ -133,7 +134,7 @@ def dqn_gradient(
         _layer_gradient(x[r], slope_1, 0, gradient)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _unroll(w, x, batch, first, gates, cell, bent, state):
     """ReLU layer and LSTM from the zero state over rows in the order (step, window).
 
@@ -178,7 +179,7 @@ def _unroll(w, x, batch, first, gates, cell, bent, state):
                 state[row, j] = z[3 * memory + j] * bent[row, j]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@entry(fastmath=True)
 def drqn_values(weights, first_row, history, hidden, memory, out):
     """Q of every action, float32[r, A], after the observations history float32[r, S, n]."""
     steps, inputs, num_actions = history.shape[1], history.shape[2], out.shape[1]
@@ -194,7 +195,7 @@ def drqn_values(weights, first_row, history, hidden, memory, out):
         out[r] += w[at_out + num_actions * memory :]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@part(fastmath=True)
 def _through_time(w, x, batch, first, gates, cell, bent, state, from_head, gradient):
     """Writes to `gradient` what follows below the head from the slopes from_head [S B, H] at the states."""
     rows, inputs = x.shape
@@ -233,7 +234,7 @@ def _through_time(w, x, batch, first, gates, cell, bent, state, from_head, gradi
     _layer_gradient(x, below, 0, gradient)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@entry(fastmath=True)
 def drqn_gradient(
     online, target, first_row, x, longer, action, reward, batch, discount, hidden, memory, num_actions,
     last_only, out, loss,
@@ -289,7 +290,7 @@ def drqn_gradient(
         _through_time(w, x[r], batch, first, gates, cell, bent, state, from_head, gradient)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def rmsprop(weights, gradient, square, rate, epsilon, smallest):
     """v <- 0.9 v + 0.1 g^2, w <- w - rate g / (sqrt(v) + epsilon), v >= smallest; [r, P], rate [r]."""
     for r in range(weights.shape[0]):

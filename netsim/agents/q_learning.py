@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -224,6 +225,9 @@ class Stations:
 
 def _runs(mask: np.ndarray) -> Iterator[slice]:
     """The runs of True in a mask as slices: neighbours are computed together, without copies of weights."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    for start, stop in edges.reshape(-1, 2):
-        yield slice(int(start), int(stop))
+    start = 0
+    for value, group in groupby(mask.tolist()):
+        stop = start + sum(1 for _ in group)
+        if value:
+            yield slice(start, stop)
+        start = stop

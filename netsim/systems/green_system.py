@@ -107,9 +107,8 @@ class GreenSystem:
         of the one before: (M7) or without the energy term the same for all, or each its own (specification
         5.3).
         """
-        qoe, power_w, qoe_before, power_before_w = np.array(reports).T
-        payoff = self.model.payoff(qoe, power_w)
-        before = self.model.payoff(qoe_before, power_before_w)
+        now_and_before = np.array(reports).T.reshape(2, 2, -1)
+        payoff, before = self.model.payoff(now_and_before[:, 0], now_and_before[:, 1])
         rewards: list[float] = reward_of(self._parameters.decision, payoff, before).tolist()
         return rewards
 
