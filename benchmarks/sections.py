@@ -176,8 +176,8 @@ def recording(report: Report, peers: set[str], effort: Effort, quick: bool) -> N
     report.say("\nRecording, slots table")
     for peer, values in times.items():
         report.say(f"{peer:28s}{median(values) * 1e6:10.3g} us/row")
-    report.figures["record us"] = median(times["append, file"]) * 1e6
-    report.pairs(times, [("record/h5py", "append, file", "h5py row by row")])
+    report.figures["record us"] = median(times["rows, file"]) * 1e6
+    report.pairs(times, [("record/h5py", "rows, file", "h5py row by row")])
 
 
 # the figures of the goals first: --quick may have to leave out the last

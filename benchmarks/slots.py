@@ -81,14 +81,14 @@ def user(
 ) -> Generator[Any, Any, None]:
     """A user's slots for ever."""
     slot = ue
+    record = writer.rows("receptions") if writer is not None else None
     while True:
         yield env.timeout(1)
         wrong = phy(slot)
         if store is not None:
             yield store.put((slot, wrong))
-        if writer is not None:
-            writer.append(
-                "receptions",
+        if record is not None:
+            record(
                 slot=slot,
                 ue=ue,
                 cell=0,

@@ -1,4 +1,4 @@
-"""Cost of recording: `append` and `extend` into file and memory against row-by-row h5py, in one run.
+"""Cost of recording: `rows` and `extend` into file and memory against row-by-row h5py, in one run.
 
     python benchmarks/trace.py [--rounds 7] [--quick] [--json FILE]
 
@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":
     # the folder of this file comes first on the path of a script, and its phy.py would hide the package
@@ -65,10 +64,10 @@ def parts_of(columns: Columns, batch: int) -> list[Columns]:
     return [{k: v[i : i + batch] for k, v in columns.items()} for i in range(0, total, batch)]
 
 
-def append_slots(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+def record_slots(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+    record = recorder.rows("slots")
     for slot, episode, start_ns, reward, objective, num_violations in rows:
-        recorder.append(
-            "slots",
+        record(
             slot=slot,
             episode=episode,
             start_ns=start_ns,
@@ -79,7 +78,8 @@ def append_slots(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
     recorder.close(complete=True)
 
 
-def append_packets(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+def record_packets(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+    record = recorder.rows("packets")
     for (
         number,
         ue,
@@ -96,8 +96,7 @@ def append_packets(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
         got,
         score,
     ) in rows:
-        recorder.append(
-            "packets",
+        record(
             id=number,
             ue=ue,
             item=item,
@@ -119,8 +118,8 @@ def append_packets(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
 class Nothing:
     """Takes rows and forgets them: what the calls alone cost."""
 
-    def append(self, table: str, **columns: Any) -> None:
-        pass
+    def rows(self, table: str) -> Callable[..., None]:
+        return lambda **columns: None
 
     def close(self, complete: bool) -> None:
         pass
@@ -148,11 +147,11 @@ def peers(table: str, num_rows: int, folder: Path) -> dict[str, tuple[int, Calla
     rows, few = rows_of(columns), rows_of(columns_of(table, SLOW_ROWS))
     small, large = parts_of(columns, 6), parts_of(columns, 4096)
     path = folder / f"{table}.h5"
-    append = {"slots": append_slots, "packets": append_packets}[table]
+    record = {"slots": record_slots, "packets": record_packets}[table]
     return {
-        "call": (num_rows, lambda: append(Nothing(), rows)),
-        "append, memory": (num_rows, lambda: append(MemoryTrace(ATTRIBUTES), rows)),
-        "append, file": (num_rows, lambda: append(TraceWriter(path, ATTRIBUTES), rows)),
+        "call": (num_rows, lambda: record(Nothing(), rows)),
+        "rows, memory": (num_rows, lambda: record(MemoryTrace(ATTRIBUTES), rows)),
+        "rows, file": (num_rows, lambda: record(TraceWriter(path, ATTRIBUTES), rows)),
         "extend by 6, memory": (num_rows, lambda: extend_all(MemoryTrace(ATTRIBUTES), table, small)),
         "extend by 6, file": (num_rows, lambda: extend_all(TraceWriter(path, ATTRIBUTES), table, small)),
         "extend by 4096, file": (num_rows, lambda: extend_all(TraceWriter(path, ATTRIBUTES), table, large)),

@@ -72,6 +72,7 @@ class Network:
             for ue in range(self.num_ues)
         ]
         self.courier = Courier(self.env, scenario.signalling, streams, trace)
+        self._decision_row = trace.rows("decisions")
         self.mailboxes = [Mailbox(self.env, self._record_decision) for _ in self.nodes]
         self.agents = [
             TimedAgent(self.env, node.agent, node.cell, policy, self.courier, scenario.signalling, box.put)
@@ -354,8 +355,7 @@ class Network:
         )
 
     def _record_decision(self, decision: Decision) -> None:
-        self.trace.append(
-            "decisions",
+        self._decision_row(
             t_ns=decision.decided_ns,
             agent=decision.agent,
             slot=decision.decided_ns // self.scenario.slot_ns,

@@ -114,7 +114,8 @@ class Courier:
     """
 
     def __init__(self, env: Clock, signalling: Signalling, streams: Streams, trace: Recorder) -> None:
-        self.env, self.signalling, self.streams, self.trace = env, signalling, streams, trace
+        self.env, self.signalling, self.streams = env, signalling, streams
+        self._record = trace.rows("messages")
         self._random = signalling.jitter_ns > 0.0 or signalling.loss > 0.0
 
     def send(
@@ -128,9 +129,7 @@ class Courier:
             delay += round(-math.log1p(-draws[0]) * self.signalling.jitter_ns)
             lost = bool(draws[1] < self.signalling.loss)
         received = NEVER if lost else now + delay
-        self.trace.append(
-            "messages", kind=kind, src=src, dst=dst, sent_ns=now, received_ns=received, lost=int(lost)
-        )
+        self._record(kind=kind, src=src, dst=dst, sent_ns=now, received_ns=received, lost=int(lost))
         if not lost:
             message = Message(kind, slot, now, received, content)
             after(self.env, delay, lambda _event: deliver(message))

@@ -126,6 +126,7 @@ def test_a_system_declares_further_columns_and_tables(tmp_path):
         extended(Table("slots", "", (Column("h", "complex64", "1", ""),)))
 
 
+MESSAGE = {"kind": "k", "src": "a", "dst": "b", "sent_ns": 0, "received_ns": 0, "lost": 0}
 BAD_ROWS = {
     "text for a real": ({"reward": "much"}, "slots.reward = 'much' in row 1: must be float64"),
     "real for an integer": ({"start_ns": 0.5}, "slots.start_ns = 0.5 in row 1: must be int64"),
@@ -138,10 +139,9 @@ BAD_ROWS = {
 @pytest.mark.parametrize("bad, message", BAD_ROWS.values(), ids=BAD_ROWS.keys())
 def test_a_bad_value_is_named(tmp_path, bad, message):
     writer = TraceWriter(tmp_path / "a.h5", ATTRIBUTES)
-    writer.append("slots", **SLOT)
-    writer.append("slots", **{**SLOT, **bad})
-    with pytest.raises(TraceError) as error:
-        writer.close(complete=True)
+    with pytest.raises(TraceError) as error, writer:
+        writer.append("slots", **SLOT)
+        writer.append("slots", **{**SLOT, **bad})
     assert str(error.value) == f"trace: {message}"
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
     assert not read_trace(writer.part).attributes["complete"]
@@ -162,9 +162,8 @@ def test_a_bad_row_is_refused_at_once():
         recorder.extend("slots", **{**SLOT, "slot": np.linspace(0, 1, 1000)})
     with pytest.raises(TraceError, match=r"slots.slot: lies in \[0, 4294967296\], must be int32"):
         recorder.extend("slots", **{**SLOT, "slot": np.linspace(0, 2**32, 1000).astype(int)})
-    message = {"kind": "k" * 25, "src": "a", "dst": "b", "sent_ns": 0, "received_ns": 0, "lost": 0}
     with pytest.raises(TraceError, match="must have at most 24 bytes"):
-        recorder.extend("messages", **{**message, "kind": ["k" * 25] * 1000})
+        recorder.extend("messages", **{**MESSAGE, "kind": ["k" * 25] * 1000})
     recorder.close(complete=True)
     for call in (recorder.append, recorder.extend):
         with pytest.raises(TraceError, match="a row of slots after close"):
@@ -178,13 +177,42 @@ def test_bad_attributes(tmp_path, name, value):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_later_bad_row_is_noticed_by_the_end():
-    for bad in ({"slto": 1}, {"slot": 1, "extra": 2}):
-        recorder = MemoryTrace(ATTRIBUTES)
-        recorder.append("slots", **SLOT)
-        recorder.append("slots", **{**{k: v for k, v in SLOT.items() if k != "slot"}, **bad})
-        with pytest.raises(TraceError, match=r"a row of slots (lacks slot and )?has unknown (slto|extra)"):
-            recorder.close(complete=True)
+def test_rows_of_one_table_are_those_of_append():
+    names, numbers = {**MESSAGE, "src": "é" * 12}, {**SLOT, "reward": 1}
+    one, other = MemoryTrace(ATTRIBUTES), MemoryTrace(ATTRIBUTES)
+    for table, row in (("messages", names), ("slots", numbers), ("slots", SLOT)):
+        one.append(table, **row)
+        other.rows(table)(**row)
+    assert one.trace()["messages"]["src"].tolist() == ["é" * 12]
+    assert one.digest == other.trace().digest
+    with pytest.raises(TraceError, match="no table 'slot'"):
+        other.rows("slot")
+
+
+def test_rows_of_one_table_refuse_bad_rows():
+    recorder = MemoryTrace(ATTRIBUTES)
+    record = recorder.rows("messages")
+    with pytest.raises(
+        TraceError, match=r"messages.kind = 'k{25}' in row 0: must be text of at most 24 bytes"
+    ):
+        record(**{**MESSAGE, "kind": "k" * 25})
+    with pytest.raises(TraceError, match=r"messages.dst = 7 in row 0: must be text"):
+        record(**{**MESSAGE, "dst": 7})
+    with pytest.raises(TraceError, match=r"messages.sent_ns = 'b' in row 1: must be int64"):
+        recorder.extend("messages", **{**MESSAGE, "sent_ns": [0, "b"]})
+    for bad in ({"kidn": "k"}, {k: v for k, v in MESSAGE.items() if k != "kind"}):
+        with pytest.raises(TypeError, match=r"kidn|kind"):
+            record(**{**bad, **{k: v for k, v in MESSAGE.items() if k not in ("kind", *bad)}})
+    assert not recorder.trace()["messages"]["lost"].size
+    with pytest.raises(TraceError, match="a row of messages after close"):
+        record(**MESSAGE)
+
+
+def test_columns_have_names_that_python_can_call():
+    for name in ("sinr dB", "_pack", "lambda", ""):
+        table = Table("beams", "one row per beam", (Column(name, "int32", "1", "beam index"),))
+        with pytest.raises(TraceError, match=f"column {name!r} of beams: must be a name"):
+            MemoryTrace(ATTRIBUTES, extended(table))
 
 
 def test_provenance_may_be_added_until_the_end(tmp_path):
