@@ -11,7 +11,6 @@ import math
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
-from scipy.special import j0
 
 from phy.parameters import ParameterError
 
@@ -81,6 +80,8 @@ def gauss_markov_step(rng: Generator, scatter: np.ndarray, rho: float) -> np.nda
 
 def jakes_correlation(doppler_hz: float, interval_s: float) -> float:
     """Correlation of Clarke's model after `interval_s`: J0(2 pi f_d tau) (Clarke 1968; Jakes 1974)."""
+    from scipy.special import j0  # 0.14 s that a start without Doppler need not wait
+
     return float(j0(2.0 * np.pi * doppler_hz * interval_s))
 
 
