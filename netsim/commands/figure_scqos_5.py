@@ -12,7 +12,7 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_5 as figure
 from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Setting
-from netsim.systems.scqos_bank_file import load_bank, suffix
+from netsim.systems.scqos_bank_file import load_bank
 from phy.parameters import ParameterError
 
 
@@ -38,7 +38,7 @@ def _make(request: Request, bank_name: str) -> None:
         _table_3(request, bank_name, results)
         return
     found = figure.scores(bank, bank_name, figure.LEARNERS, request.quick)
-    path = request.out / f"scqos-5{suffix(bank_name)}.csv"
+    path = request.out / f"scqos-5-{bank_name}.csv"
     figure.write_csv(results, found, path)
     figure.draw(results, found, path.with_suffix(".png"))
     title = f"Fig. 5 and spec 4.7: Psi without exploration, {found[0].slots} slots, test sentences"
@@ -54,7 +54,26 @@ def _make(request: Request, bank_name: str) -> None:
     out = console(140)
     out.print(table)
     out.print("intervals: over slots; of agents: Student's t over training seeds", markup=False)
+    out.print(_plateaus(results))
     out.print(f"{path}, {path.with_suffix('.png')}", markup=False)
+
+
+def _plateaus(results: dict[str, list[training.Result]]) -> Table:
+    title = "unseen sentences over the last half of the training: flat if the gain may be 0 or is below 1 %"
+    table = Table(title=title, header_style="bold")
+    names = ("agent", "Psi", "gain", "95 %", "flat", "99 % of it after slots", "CPU min", "whole training")
+    for name in names:
+        table.add_column(name, justify="left" if name == "agent" else "right")
+    for name, flat in figure.plateaus(results).items():
+        mine = results[name]
+        each, count = figure.segment_slots(mine), len(mine[0].judged)
+        spans = f"{100 * flat.gain:+.1f} %", f"[{100 * flat.low:+.1f}, {100 * flat.high:+.1f}]"
+        spent = f"{figure.cpu_minutes(mine, flat.begins):.1f}", f"{figure.cpu_minutes(mine, count):.1f}"
+        whole = f"{each * count:,} slots, {spent[1]}"
+        begins = f"{each * flat.begins:,}"
+        flat_text = "yes" if flat.reached else "no"
+        table.add_row(name, f"{flat.level:.3f}", *spans, flat_text, begins, spent[0], whole)
+    return table
 
 
 def _done(plans: list[training.Plan]) -> list[training.Result]:
@@ -64,7 +83,7 @@ def _done(plans: list[training.Plan]) -> list[training.Result]:
 
 def _table_3(request: Request, bank_name: str, results: dict[str, list[training.Result]]) -> None:
     rows = figure.recipes(results)
-    path = request.out / f"scqos-table-3{suffix(bank_name)}.csv"
+    path = request.out / f"scqos-table-3-{bank_name}.csv"
     figure.write_recipes(rows, path)
     table = Table(title="Table III: agents as trained here", header_style="bold")
     for name in ("agent", "networks", "actions", "learning rate", "weights", "transitions", "updates"):

@@ -9,7 +9,7 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_7 as figure
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric, measured_floor
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank, suffix
+from netsim.systems.scqos_bank_file import load_bank
 from netsim.systems.scqos_radio import Downlink
 
 
@@ -46,7 +46,7 @@ def _make(request: Request, bank_name: str) -> None:
             table.add_row(scheme, f"{mine[0].bits:.0f}", *cells)
         out.print(table)
         out.print(f"floor of {name}: {floors[name].mean:.3f} ± {floors[name].std:.3f} (standard deviation)")
-    path = request.out / f"scqos-7{suffix(bank_name)}.csv"
+    path = request.out / f"scqos-7-{bank_name}.csv"
     picture = path.with_suffix(".png")
     figure.write_csv(found, path)
     figure.draw(found, {name: floor.mean for name, floor in floors.items()}, picture)

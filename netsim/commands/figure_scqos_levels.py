@@ -12,7 +12,6 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_levels as figure
 from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import SWEEPS, Setting
-from netsim.systems.scqos_bank_file import suffix
 from phy.parameters import ParameterError
 
 NUM_SLOTS, QUICK_SLOTS = 200, 20
@@ -33,7 +32,7 @@ def main(request: Request) -> None:
         with progress(request.name) as advance:
             for where, who in groups:
                 found += figure.scores(bank, where, who, slots, request.quick, advance)
-        path = request.out / f"scqos-levels{suffix(bank)}.csv"
+        path = request.out / f"scqos-levels-{bank}.csv"
         figure.write_csv(found, path)
         _print(found, path)
 

@@ -10,7 +10,7 @@ from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Setting, Slots
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank, suffix
+from netsim.systems.scqos_bank_file import load_bank
 from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_radio import Downlink
 from phy.parameters import ParameterError
@@ -52,7 +52,7 @@ def _choices(request: Request, bank_name: str) -> None:
             table.add_row(f"{low}-{high}", *shares)
     out = console(140)
     out.print(table)
-    path = request.out / f"scqos-table-4-choice{suffix(bank_name)}.csv"
+    path = request.out / f"scqos-table-4-choice-{bank_name}.csv"
     figure.write_choices(rows, path)
     out.print(f"{path}", markup=False)
 
@@ -86,6 +86,6 @@ def _make(request: Request, bank_name: str) -> None:
             cells = [f"{r.valid:.2f} ({r.low:.2f}-{r.high:.2f})" for r in mine]
             table.add_row(f"{low}-{high} ({mine[0].sentences})", *cells)
     out.print(table)
-    path = request.out / f"scqos-table-4{suffix(bank_name)}.csv"
+    path = request.out / f"scqos-table-4-{bank_name}.csv"
     figure.write_csv(found, path)
     out.print(f"{bank.about['corpus']}; {path}", markup=False)

@@ -1,14 +1,16 @@
 """SC-QoS Fig. 5: reward of each user and of each algorithm while agents learn; Table III as trained here.
 
-Curves are rewards with exploration on the training sentences; what agents are worth without it is measured on
-the slots and test sentences of Figures 6 to 10, beside the planners and the bracket of the best
-(specification scqos 4.7).
+Thick curves: what agents are worth without exploration on sentences that they do not learn from, after every
+segment; thin ones: reward with exploration on those that they learn from. The last agents are also measured
+on the slots and test sentences of Figures 6 to 10, in expectation over the noise, beside the planners and the
+bracket of the best (specification scqos 4.7).
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,8 @@ import numpy as np
 from netsim import stats, training
 from netsim.agents import files
 from netsim.figures import scqos_trained as trained
-from netsim.figures.scqos_planners import REFERENCE, Score, Setting, Slots
+from netsim.figures.plateau import LEAST_SEGMENTS, Plateau, plateau
+from netsim.figures.scqos_planners import Score, Setting, Slots, planners
 from netsim.figures.scqos_trained import Learner
 from netsim.systems.scqos_bank import Bank
 from netsim.systems.scqos_model import Utility
@@ -36,25 +39,16 @@ PLANNERS = (
     "random",
 )
 NUM_SLOTS, QUICK_SLOTS = 400, 100
+SLOTS_PER_ITERATION = 100  # of a lane
 
 
 def scores(bank: Bank, bank_name: str, learners: Sequence[Learner], quick: bool) -> list[Score]:
     """Everybody at the default setting, planners first; the trainings must be done."""
     setting = Setting()
     slots = Slots(Downlink(), Utility(), bank, QUICK_SLOTS if quick else NUM_SLOTS)
-    found, reference = [], np.zeros(0)
-    for policy, psi, plan in slots.policies():
-        reference = psi if policy == REFERENCE else reference
-        i, loss = stats.mean_interval(psi), stats.paired_interval(reference, psi)
-        one, two, three = (float(np.mean(plan.bits == n)) for n in (1, 2, 3))
-        found.append(
-            Score(
-                setting.min_similarity, setting.power_dbm, setting.bandwidth_hz, policy, i.mean, i.low,
-                i.high, loss.mean, loss.low, loss.high, one, two, three, slots.num_slots,
-            )
-        )  # fmt: skip
+    found, earned = planners(setting, slots)
     lines = trained.Lines(dict.fromkeys(learners, (setting,)), bank_name, quick)
-    return found + lines(setting, slots, reference)
+    return found + lines(setting, slots, earned)
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def recipes(results: Mapping[str, Sequence[training.Result]]) -> list[Recipe]:
         about = mine[0].about
         settings, iterations = about["parameters"], about["iterations"]
         algorithm, pace = settings["algorithm"], settings["pace"]
-        transitions = iterations * max(1, pace["lanes"]) * 100
+        transitions = iterations * max(1, pace["lanes"]) * SLOTS_PER_ITERATION
         arrays, _ = files.load(mine[0].path)
         acting = sum(a.size for n, a in arrays.items() if not n.startswith(("curve.", "evaluation.")))
         rates = {algorithm["actor_rate"], algorithm["critic_rate"]}
@@ -112,18 +106,51 @@ def smoothed(curve: np.ndarray) -> np.ndarray:
     return (total[ends] - total[starts]) / (ends - starts)
 
 
+def plateaus(results: Mapping[str, Sequence[training.Result]]) -> dict[str, Plateau]:
+    """Where the trainings of each agent stand; of trainings too short to say nothing."""
+    long = {name: mine for name, mine in results.items() if len(mine[0].judged) >= LEAST_SEGMENTS}
+    return {name: plateau(np.stack([r.judged for r in mine])) for name, mine in long.items()}
+
+
+def segment_slots(mine: Sequence[training.Result]) -> int:
+    """Slots of all lanes between two judgements of a training."""
+    about = mine[0].about
+    lanes = max(1, about["parameters"]["pace"]["lanes"])
+    return about["iterations"] * SLOTS_PER_ITERATION * lanes // len(mine[0].judged)
+
+
+def cpu_minutes(mine: Sequence[training.Result], segments: int) -> float:
+    """CPU time of a training up to the end of a segment, mean over seeds."""
+    share = segments / len(mine[0].judged)
+    return share * float(np.mean([result.about["cpu_s"] for result in mine])) / 60.0
+
+
 def write_csv(results: Mapping[str, Sequence[training.Result]], found: Sequence[Score], path: Path) -> None:
-    """Unsmoothed curves with intervals over seeds (reward, and Psi of each user), then everybody's score."""
+    """Unsmoothed curves with intervals over seeds (reward, Psi of each user, Psi judged on unseen sentences),
+    the plateaus, then everybody's score.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("policy", "quantity", "iteration", "value", "low", "high", "seeds"))
         for name, mine in results.items():
             users = sorted(key for key in mine[0].curve if key.startswith("user"))
-            for quantity in ("reward", *users):
-                curves = np.array([result.curve[quantity] for result in mine])
-                for k in range(curves.shape[1]):
-                    writer.writerow((name, quantity, k + 1, *_interval(curves[:, k]), len(mine)))
+            curves = {
+                quantity: np.array([r.curve[quantity] for r in mine]) for quantity in ("reward", *users)
+            }
+            curves["judged"] = np.stack([result.judged for result in mine])
+            for quantity, values in curves.items():
+                every = curves["reward"].shape[1] // values.shape[1]
+                for k in range(values.shape[1]):
+                    writer.writerow((name, quantity, every * (k + 1), *_interval(values[:, k]), len(mine)))
+        for name, flat in plateaus(results).items():
+            mine, end = results[name], "last half"
+            gain = (f"{value:.5g}" for value in (flat.gain, flat.low, flat.high))
+            writer.writerow((name, "relative gain", end, *gain, len(mine)))
+            begins = segment_slots(mine) * flat.begins
+            writer.writerow((name, "slots to plateau", end, begins, "", "", len(mine)))
+            spent = f"{cpu_minutes(mine, flat.begins):.3g}"
+            writer.writerow((name, "CPU minutes to plateau", end, spent, "", "", len(mine)))
         for s in found:
             row = (f"{s.psi:.5g}", f"{s.low:.5g}", f"{s.high:.5g}", s.seeds or "")
             writer.writerow((s.policy, "psi", "no exploration", *row))
@@ -139,41 +166,55 @@ def _interval(values: np.ndarray) -> tuple[str, str, str]:
 
 
 def draw(results: Mapping[str, Sequence[training.Result]], found: Sequence[Score], path: Path) -> None:
-    """(a) Psi of each user under the proposed agent, (b) reward of each algorithm, planners as lines."""
+    """(a) Psi of each user under the proposed agent, (b) Psi of each algorithm, planners as lines."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), layout="constrained")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12.5, 4.8), layout="constrained", width_ratios=(1.0, 1.25)
+    )
     proposed = results[trained.PROPOSED]
     for name in sorted(key for key in proposed[0].curve if key.startswith("user")):
-        _band(left, proposed, name, f"user {int(name[4:]) + 1}")
-    left.set(title="(a) proposed agent, by user", ylabel="effective SC-QoS of a user")
-    for name, mine in results.items():
-        _band(right, mine, "reward", name)
-    for k, s in enumerate(s for s in found if s.policy in PLANNERS):
+        _band(left, proposed, [smoothed(r.curve[name]) for r in proposed], label=f"user {int(name[4:]) + 1}")
+    left.set(title="(a) proposed agent while it explores, by user", ylabel="effective SC-QoS of a user")
+    for k, (name, mine) in enumerate(results.items()):
+        _band(right, mine, [r.judged for r in mine], label=name, color=f"C{k}", marker="o", markersize=3)
+        reward = [smoothed(r.curve["reward"]) for r in mine]
+        _band(right, mine, reward, color=f"C{k}", linewidth=0.7, shade=0.0)
+    lines = [s for s in found if s.policy in PLANNERS]
+    for k, s in enumerate(lines):
         right.axhline(s.psi, color="0.3", linestyle=("--", ":", "-.")[k % 3], linewidth=0.9)
-        right.annotate(s.policy, (1.0, s.psi), xycoords=("axes fraction", "data"), fontsize=7, va="center")
-    marks = [s for s in found if s.seeds]
-    for k, s in enumerate(marks):
-        place = len(proposed[0].curve["reward"]) * (0.90 + 0.025 * k)
-        spread = None if np.isnan(s.low) else [[s.psi - s.low], [s.high - s.psi]]
-        right.errorbar(place, s.psi, yerr=spread, fmt="D", markersize=5, capsize=3, color=f"C{k}")
-    right.set(
-        title="(b) algorithms; diamonds: without exploration, test sentences", ylabel="reward of a slot"
-    )
+    for s, y in zip(lines, _apart([s.psi for s in lines], 0.05)):
+        right.annotate(s.policy, (1.01, y), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+    title = "(b) thick: unseen sentences, no exploration; thin: while learning"
+    right.set(title=title, ylabel="effective SC-QoS of a slot")
+    right.set_ylim(bottom=min(s.psi for s in lines) - 0.05)
     for panel in (left, right):
-        panel.set_xlabel("iteration (100 slots of every lane)")
+        panel.set_xlabel("slots learned from [thousands]")
         panel.grid(alpha=0.35)
-        panel.legend(fontsize=8, loc="lower right" if panel is left else "lower center")
+    left.legend(fontsize=8, loc="lower right")
+    right.legend(fontsize=8, loc="lower center", ncols=2)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
 
 
-def _band(panel, mine: Sequence[training.Result], quantity: str, label: str) -> None:
-    """Mean over seeds, from the smallest to the largest."""
-    curves = np.array([smoothed(result.curve[quantity]) for result in mine])
-    x = np.arange(1, curves.shape[1] + 1)
-    (line,) = panel.plot(x, curves.mean(axis=0), label=label, linewidth=1.6)
-    panel.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=line.get_color(), alpha=0.18, lw=0)
+def _apart(wanted: Sequence[float], least: float) -> list[float]:
+    """Heights of labels near the wanted ones, at least so far apart."""
+    order = np.argsort(wanted)
+    placed = np.array(wanted, float)
+    for before, here in itertools.pairwise(order):
+        placed[here] = max(placed[here], placed[before] + least)
+    return placed.tolist()
+
+
+def _band(
+    panel, mine: Sequence[training.Result], curves: Sequence[np.ndarray], shade: float = 0.18, **style
+) -> None:
+    """Mean over seeds, from the smallest to the largest, over thousands of slots."""
+    values = np.stack(curves)
+    slots = segment_slots(mine) * len(mine[0].judged)
+    x = slots / 1e3 * np.arange(1, values.shape[1] + 1) / values.shape[1]
+    (line,) = panel.plot(x, values.mean(axis=0), **{"linewidth": 1.6, **style})
+    panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=shade, lw=0)

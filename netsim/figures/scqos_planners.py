@@ -45,6 +45,7 @@ BANDWIDTHS_HZ = (30e3, 60e3, 90e3, 120e3, 150e3)
 OFDM = Ofdm(subcarrier_spacing_hz=3750.0, fft_size=64, cp_len=16, pilot_symbols_per_frame=0)
 REFERENCE = "oracle_snr"
 SEED = 6
+Earned = dict[str, np.ndarray]  # Psi float64[t] of each planner
 
 
 class Slots:
@@ -157,32 +158,38 @@ class Score:
     seeds: int = 0  # of the training, where there was one
 
 
+def planners(setting: Setting, slots: Slots) -> tuple[list[Score], Earned]:
+    """Scores of everybody who does not learn, and what they earn in every slot."""
+    earned: Earned = {}
+    found = []
+    for policy, psi, plan in slots.policies():
+        earned[policy] = psi
+        i, loss = stats.mean_interval(psi), stats.paired_interval(earned[REFERENCE], psi)
+        one, two, three = (float(np.mean(plan.bits == n)) for n in (1, 2, 3))
+        found.append(
+            Score(
+                setting.min_similarity, setting.power_dbm, setting.bandwidth_hz, policy,
+                i.mean, i.low, i.high, loss.mean, loss.low, loss.high, one, two, three, slots.num_slots,
+            )
+        )  # fmt: skip
+    return found, earned
+
+
 def sweep(
     name: str,
     bank: Bank,
     num_slots: int,
     advance: Callable[[int, int], None] = lambda done, total: None,
-    learners: Callable[[Setting, Slots, np.ndarray], list[Score]] = lambda setting, slots, reference: [],
+    learners: Callable[[Setting, Slots, Earned], list[Score]] = lambda setting, slots, earned: [],
 ) -> list[Score]:
     """All policies at all settings of the figure; `learners` adds those of trained agents, given the slots
-    and what the reference earns in them.
+    and what the planners earn in them.
     """
     found = []
     for done, setting in enumerate(SWEEPS[name], 1):
         downlink = Downlink(power_dbm=setting.power_dbm, bandwidth_hz=setting.bandwidth_hz)
         slots = Slots(downlink, Utility(min_similarity=setting.min_similarity), bank, num_slots)
-        reference: np.ndarray | None = None
-        for policy, psi, plan in slots.policies():
-            reference = psi if reference is None else reference
-            i, loss = stats.mean_interval(psi), stats.paired_interval(reference, psi)
-            one, two, three = (float(np.mean(plan.bits == n)) for n in (1, 2, 3))
-            found.append(
-                Score(
-                    setting.min_similarity, setting.power_dbm, setting.bandwidth_hz, policy,
-                    i.mean, i.low, i.high, loss.mean, loss.low, loss.high, one, two, three, num_slots,
-                )
-            )  # fmt: skip
-        assert reference is not None
-        found += learners(setting, slots, reference)
+        scores, earned = planners(setting, slots)
+        found += scores + learners(setting, slots, earned)
         advance(done, len(SWEEPS[name]))
     return found

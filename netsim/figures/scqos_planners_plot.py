@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from netsim.figures.scqos_planners import BANDWIDTHS_HZ, THRESHOLDS, Score
+from netsim.figures.scqos_trained import Gain
 
 AXES = {
     "scqos-8": ("power_dbm", "transmit power [dBm]", 1.0),
@@ -21,10 +23,10 @@ BARS = ("oracle_snr", "hybrid", "local_probe", "aware_cf")
 TABLES = ("mapping 1 dB", "mapping 3 dB", "mapping 6 dB", "mapping_valid 6 dB", "hybrid")
 
 
-def write_csv(found: list[Score], path: Path) -> None:
-    """One row per setting and policy."""
+def write_csv(found: Sequence[Score] | Sequence[Gain], path: Path) -> None:
+    """One row per setting and policy (and whom it is compared with)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = [f.name for f in dataclasses.fields(Score)]
+    names = [f.name for f in dataclasses.fields(found[0])]
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)

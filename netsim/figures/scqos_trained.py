@@ -13,7 +13,7 @@ import numpy as np
 from netsim import params, stats, training
 from netsim.agents import files
 from netsim.figures import trainings
-from netsim.figures.scqos_planners import Score, Setting, Slots
+from netsim.figures.scqos_planners import REFERENCE, Earned, Score, Setting, Slots
 from netsim.systems import scqos_learning
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_mdp import Previous, nothing
@@ -174,15 +174,53 @@ def score(setting: Setting, name: str, found: Judged, reference: np.ndarray) -> 
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What a learner earns more than somebody else on the same slots, as a share of what that one earns."""
+
+    min_similarity: float
+    power_dbm: float
+    bandwidth_hz: float
+    policy: str
+    over: str
+    gain: float
+    low: float
+    high: float
+    slots: int
+    seeds: int
+
+
+def gain(setting: Setting, name: str, over: str, mine: np.ndarray, theirs: np.ndarray) -> Gain:
+    """Psi float64[seed, t] of a learner against that of another one, seed by seed, or of a planner
+    (float64[1, t]), who earns something. Intervals as those of `score`; over slots by linearisation (Cochran,
+    Sampling Techniques, 3rd ed., 2.11).
+    """
+    seeds = len(mine) if len(theirs) == 1 else min(len(mine), len(theirs))
+    mine, theirs = mine[:seeds], theirs[:seeds]
+    if seeds > 1:
+        i = stats.mean_interval(mine.mean(axis=1) / theirs.mean(axis=1) - 1.0)
+    else:
+        ratio = mine[0].mean() / theirs[0].mean()
+        apart = stats.mean_interval((mine[0] - ratio * theirs[0]) / theirs[0].mean())  # of a mean of 0
+        i = stats.Interval(ratio - 1.0, ratio - 1.0 + apart.low, ratio - 1.0 + apart.high, apart.n)
+    at = setting.min_similarity, setting.power_dbm, setting.bandwidth_hz
+    return Gain(*at, name, over, i.mean, i.low, i.high, mine.shape[1], seeds)
+
+
 class Lines:
     """The learners' lines of a sweep, as `scqos_planners.sweep` asks for them.
 
     Args:
         trained_at: settings at which each kind of agent is trained.
+
+    Attributes:
+        gains: of every learner over the planners and the learners before it in `trained_at`, where they earn
+            something.
     """
 
     def __init__(self, trained_at: Mapping[Learner, Sequence[Setting]], bank: str, quick: bool) -> None:
         self._trained_at, self._bank, self._quick = trained_at, bank, quick
+        self.gains: list[Gain] = []
 
     def plans(self) -> list[training.Plan]:
         """All trainings that the lines need."""
@@ -192,11 +230,16 @@ class Lines:
             for plan in wanted([learner], settings, self._bank, self._quick)
         ]
 
-    def __call__(self, setting: Setting, slots: Slots, reference: np.ndarray) -> list[Score]:
+    def __call__(self, setting: Setting, slots: Slots, earned: Earned) -> list[Score]:
         """Scores at a setting; none where nobody was trained."""
         found = []
+        others = {name: psi[None] for name, psi in earned.items()}
         for learner, settings in self._trained_at.items():
-            if setting in settings:
-                plans = wanted([learner], [setting], self._bank, self._quick)
-                found.append(score(setting, learner.name, judged(slots, plans), reference))
+            if setting not in settings:
+                continue
+            mine = judged(slots, wanted([learner], [setting], self._bank, self._quick))
+            found.append(score(setting, learner.name, mine, earned[REFERENCE]))
+            some = {over: psi for over, psi in others.items() if psi.mean() > 0.0}
+            self.gains += [gain(setting, learner.name, over, mine.psi, psi) for over, psi in some.items()]
+            others[learner.name] = mine.psi
         return found

@@ -231,13 +231,15 @@ def frequent_words(corpora: Iterable[str], size: int, data_dir: Path | None = No
     return [w for w, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size]]
 
 
-def covered_spans(corpus: str, vocabulary: Vocabulary, data_dir: Path | None = None) -> list[str]:
-    """Longest stretches of 4 or more covered words of the training sentences, those of any length included.
+def covered_spans(
+    corpus: str, vocabulary: Vocabulary, data_dir: Path | None = None, split: str = "train"
+) -> list[str]:
+    """Longest stretches of 4 or more covered words of the sentences of a split, those of any length included.
 
     They let a training use what the limits on whole sentences drop.
     """
     spans = []
-    for sentence in part(corpus, "train", data_dir):
+    for sentence in part(corpus, split, data_dir):
         run: list[str] = []
         for word in [*sentence.split(), ""]:
             if word in vocabulary.ids:

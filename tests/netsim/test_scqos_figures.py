@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from test_scqos_bank import Codebook
 
-from netsim.figures import scqos_2b, scqos_7, scqos_planners, scqos_planners_plot, scqos_table_4
+from netsim.figures import (
+    scqos_2b,
+    scqos_7,
+    scqos_planners,
+    scqos_planners_plot,
+    scqos_table_4,
+    scqos_trained,
+)
 from netsim.semantics.sbq import Sbq
 from netsim.semantics.sbq_levels import threshold
 from netsim.semantics.similarity import load_metric
@@ -95,6 +102,46 @@ def test_sweeps_of_the_planners(name, tmp_path, monkeypatch):
     assert len(rows_of(tmp_path / "x.csv")) == len(found)
     scqos_planners_plot.draw(name, found, tmp_path / "x.png")
     assert (tmp_path / "x.png").exists()
+
+
+def test_gains_are_paired_ratios_seed_by_seed():
+    """By hand for one seed and for three; a learner with fewer seeds is compared by the common ones."""
+    setting = scqos_planners.Setting()
+    rng = np.random.default_rng(3)
+    theirs = rng.uniform(0.5, 1.5, 400)
+    mine = np.stack([1.1 * theirs, 1.2 * theirs, 1.3 * theirs])
+    one = scqos_trained.gain(setting, "hybrid", "x", mine[:1] + rng.normal(0, 0.1, 400), theirs[None])
+    assert one.seeds == 1 and one.low < 0.1 < one.high and one.high - one.low < 0.05
+    three = scqos_trained.gain(setting, "hybrid", "x", mine, theirs[None])
+    assert three.gain == pytest.approx(0.2) and three.seeds == 3
+    assert three.high - three.gain == pytest.approx(4.3027 * 0.1 / np.sqrt(3), rel=1e-4)
+    pairs = scqos_trained.gain(setting, "hybrid", "y", mine, mine[:2] / 1.5)
+    assert pairs.seeds == 2 and pairs.gain == pytest.approx(0.5)
+
+
+def test_learners_join_a_sweep_where_they_were_trained(tmp_path, monkeypatch):
+    """Their gains are over every planner there, and over the learners before them."""
+    here = scqos_planners.SWEEPS["scqos-6"][1:3]
+    monkeypatch.setitem(scqos_planners.SWEEPS, "scqos-6", here)
+    monkeypatch.setattr(scqos_trained, "judged", lambda slots, plans: _constant(slots, len(plans)))
+    proposed, guided = scqos_trained.Learner(), scqos_trained.Learner(guided=True)
+    lines = scqos_trained.Lines({guided: here[1:], proposed: here}, "grammar", quick=True)
+    bank = synthetic_bank(np.random.default_rng(0), 40, 4)
+    found = scqos_planners.sweep("scqos-6", bank, 8, learners=lines)
+    assert [s.min_similarity for s in found if s.policy == "hybrid"] == [0.75, 0.8]
+    assert [s.min_similarity for s in found if s.policy == "hybrid, mapping-guided"] == [0.8]
+    over = {g.over: g.gain for g in lines.gains if g.policy == "hybrid" and g.min_similarity == 0.8}
+    assert over["hybrid, mapping-guided"] == pytest.approx(0.0)
+    best = next(s.psi for s in found if s.policy == "oracle_snr" and s.min_similarity == 0.8)
+    assert over["oracle_snr"] == pytest.approx(0.25 / best - 1.0)
+    scqos_planners_plot.write_csv(lines.gains, tmp_path / "x.csv")
+    assert len(rows_of(tmp_path / "x.csv")) == len(lines.gains)
+    scqos_planners_plot.draw("scqos-6", found, tmp_path / "x.png")
+
+
+def _constant(slots, seeds):
+    bits = np.ones((seeds, slots.num_slots, 3), int)
+    return scqos_trained.Judged(np.full((seeds, slots.num_slots), 0.25), bits)
 
 
 def test_table_4_shows_sentences_of_all_lengths(tmp_path):
