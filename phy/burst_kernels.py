@@ -24,6 +24,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from phy.jit import entry, part, scratch
+from phy.packing import pack_symbols, unpack_nibbles, unpack_symbols
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import (
     NORM,
@@ -31,11 +32,8 @@ from phy.qam import (
     llr_weight,
     maxlog_qam16,
     maxlog_symbols,
-    pack_symbols,
     slice_qam16,
     slice_symbols,
-    unpack_nibbles,
-    unpack_symbols,
 )
 
 CHUNK = 2 * CHUNK_PAIRS - 8  # symbols; a multiple of 8, so that chunks begin at byte boundaries for every m

@@ -8,16 +8,15 @@ import numpy as np
 
 from phy.burst_kernels import CHUNK, finish_bytes
 from phy.jit import entry, part, scratch
+from phy.packing import pack_symbols, unpack_symbols
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import (
     NORM,
     interleave,
     llr_weight,
     maxlog_symbols,
-    pack_symbols,
     rail_level,
     slice_symbols,
-    unpack_symbols,
 )
 
 

@@ -20,16 +20,14 @@ import numpy as np
 from phy.burst_kernels import CHUNK, finish_bytes, finish_nibbles
 from phy.fft_kernels import LANES, fft_rows, multiply_add_row, multiply_row
 from phy.jit import entry, part, scratch
+from phy.packing import pack_symbols, unpack_nibbles, unpack_symbols
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
 from phy.qam import (
     NORM,
     decide_qam16,
     map_levels,
     map_qam16,
-    pack_symbols,
     slice_levels,
-    unpack_nibbles,
-    unpack_symbols,
 )
 
 _DROWNED = 1e18  # noise where the channel is 0

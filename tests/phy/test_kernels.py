@@ -11,21 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phy import burst_kernels, injection_kernels, modulation, philox, qam
+from phy import burst_kernels, injection_kernels, modulation, packing, philox, qam
 
 ORDERS = modulation.ORDERS
 
 
 @pytest.fixture
 def interpret(monkeypatch):
-    """Call it to replace the compiled helpers inside phy.philox and phy.qam by their Python bodies."""
+    """Call it to replace the compiled helpers inside phy.philox, phy.packing and phy.qam by their Python bodies."""
 
     def swap():
         monkeypatch.setattr(philox, "_bits_of", lambda x: np.float32(x).view(np.int32))
         monkeypatch.setattr(philox, "_float_of", lambda x: np.int32(x).view(np.float32))
         for module, names in (
             (philox, ["philox4x32", "box_muller"]),
-            (qam, ["_sign", "_level", "_decide", "rails_maxlog", "llr_weight", "unpack_nibbles"]),
+            (packing, ["unpack_nibbles"]),
+            (qam, ["_sign", "_level", "_decide", "rails_maxlog", "llr_weight"]),
         ):
             for name in names:
                 function = getattr(module, name)
@@ -93,8 +94,8 @@ def test_packing(interpret, m):
     n = -(-200 // m)
     sym, out = [np.zeros(n + 8, np.uint8) for _ in range(2)], [np.zeros(25, np.uint8) for _ in range(2)]
     for i, pick in enumerate((lambda f: f, lambda f: f.py_func)):
-        pick(qam.unpack_symbols)(m, data, 0, 25, n, sym[i])
-        pick(qam.pack_symbols)(m, sym[i], 25, out[i], 0)
+        pick(packing.unpack_symbols)(m, data, 0, 25, n, sym[i])
+        pick(packing.pack_symbols)(m, sym[i], 25, out[i], 0)
         interpret()
     assert np.array_equal(*sym)
     assert np.array_equal(out[0], data) and np.array_equal(out[1], data)

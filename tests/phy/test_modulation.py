@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phy import modulation, qam
+from phy import modulation, packing
 from phy.parameters import ParameterError
 
 ORDERS = modulation.ORDERS
@@ -93,12 +93,12 @@ def test_packing_round_trip_and_rest(m):
         data = rng.integers(0, 256, num_bytes + 4, dtype=np.uint8)
         n = -(-8 * num_bytes // m)
         sym = np.zeros(n + 16, np.uint8)
-        qam.unpack_symbols(m, data, 2, num_bytes, n, sym)
+        packing.unpack_symbols(m, data, 2, num_bytes, n, sym)
         bits = np.zeros(n * m, np.uint8)
         bits[: 8 * num_bytes] = np.unpackbits(data[2 : 2 + num_bytes])
         assert np.array_equal(modulation.bits_from_symbols(sym[:n], m), bits)
         out = np.zeros_like(data)
-        qam.pack_symbols(m, sym, num_bytes, out, 2)
+        packing.pack_symbols(m, sym, num_bytes, out, 2)
         assert np.array_equal(out[2 : 2 + num_bytes], data[2 : 2 + num_bytes])
         assert not out[:2].any() and not out[2 + num_bytes :].any()
 
