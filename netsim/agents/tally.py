@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,31 +29,37 @@ class Tally:
             for name, values in self._slots.items():
                 values.append(columns[name])
 
+    def rows(self, table: str) -> Callable[..., None]:
+        """`append` for one table."""
+        return partial(self.append, table)
+
     def extend(self, table: str, **columns: Any) -> None:
         """Keeps how many packets a slot delivered."""
         if table == "buffers":
             self._delivered.append(sum(columns["delivered"]))
 
+    def columns(self) -> Columns:
+        """Of each slot, [t]: reward, packets delivered, objective (sum of scores; divided by the packets it
+        is the accuracy per packet), and whether something was below the floor.
+        """
+        # at levels with bits a slot's worth may be found only when it is looked at, many slots together
+        reward, objective, violations = (
+            np.array([float(value) for value in values]) for values in self._slots.values()
+        )
+        packets = np.array(self._delivered, float)
+        return {"reward": reward, "packets": packets, "objective": objective, "violations": violations > 0}
+
     def figures(self) -> dict[str, np.ndarray]:
         """Figures of the episodes, {name: float64[episodes]}."""
-        slots = {k: np.array(v, float) for k, v in self._slots.items()}
-        return episode_figures({**slots, "delivered": np.array(self._delivered)}, self._length)
+        return by_episode(self.columns(), self._length)
 
 
-def episode_figures(slots: Columns, length: int) -> dict[str, np.ndarray]:
-    """Means per slot of each episode of `length` slots, {name: float64[episodes]}: reward, packets delivered,
-    objective (sum of scores; divided by the packets it is the accuracy per packet), share of slots below the
-    accuracy floor.
-
-    Args:
-        slots: reward, delivered, objective, num_violations of each slot; slots after the last whole episode
-            do not count.
+def by_episode(columns: Columns, length: int) -> dict[str, np.ndarray]:
+    """Means per slot of each episode of `length` slots, {name: float64[episodes]}, of columns [t]; slots
+    after the last whole episode do not count.
     """
-    whole = len(slots["reward"]) // length * length
-    columns = {
-        "reward": slots["reward"],
-        "packets": slots["delivered"],
-        "objective": slots["objective"],
-        "violations": slots["num_violations"] > 0,
-    }
-    return {name: values[:whole].reshape(-1, length).mean(axis=1) for name, values in columns.items()}
+    found = {}
+    for name, values in columns.items():
+        whole = len(values) // length * length
+        found[name] = values[:whole].astype(float).reshape(-1, length).mean(axis=1)
+    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from netsim.agents import tally
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_lanes import Lanes, Slots
 from netsim.systems.scqos_model import Utility, valid_sqe
@@ -38,9 +41,7 @@ def _figures(
     columns |= {f"user{u}": value[:, u] for u in range(value.shape[1])}
     columns |= {f"bits{n}": (bits == n).mean(axis=1) for n in range(1, utility.max_bits + 1)}
     columns["valid"] = (sent & (similarity >= utility.min_similarity)).mean(axis=1)
-    length = scenario.episode_slots
-    whole = len(bits) // length * length
-    return {name: v[:whole].astype(float).reshape(-1, length).mean(axis=1) for name, v in columns.items()}
+    return tally.by_episode(columns, scenario.episode_slots)
 
 
 class Tally:
@@ -48,45 +49,34 @@ class Tally:
 
     def __init__(self, scenario: Scqos) -> None:
         self._scenario = scenario
-        self._slots: dict[str, list[float]] = {"reward": [], "objective": [], "num_violations": []}
-        self._delivered: list[int] = []
+        self._common = tally.Tally(scenario.episode_slots)
         self._sentences: list[tuple[int, int, int, float, float]] = []
 
     def append(self, table: str, **columns: Any) -> None:
         """Keeps the columns of `slots` and `sentences` that a curve needs."""
-        if table == "slots":
-            for name, values in self._slots.items():
-                values.append(columns[name])
-        elif table == "sentences":
+        self._common.append(table, **columns)
+        if table == "sentences":
             names = ("slot", "ue", "bits", "similarity", "latency_s")
             self._sentences.append(tuple(columns[name] for name in names))  # type: ignore[arg-type]
 
+    def rows(self, table: str) -> Callable[..., None]:
+        """`append` for one table."""
+        return partial(self.append, table)
+
     def extend(self, table: str, **columns: Any) -> None:
         """Keeps how many sentences a slot delivered."""
-        if table == "buffers":
-            self._delivered.append(sum(columns["delivered"]))
+        self._common.extend(table, **columns)
 
     def figures(self) -> dict[str, np.ndarray]:
         """Figures of the episodes, {name: float64[episodes]}."""
-        num = len(self._delivered)
-        shape = (num, self._scenario.downlink.num_ues)
+        slots = self._common.columns()
+        shape = (len(slots["packets"]), self._scenario.downlink.num_ues)
         bits, similarity, latency = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
         if self._sentences:
             slot, ue, n, s, g = zip(*self._sentences)
             place = np.array(slot), np.array(ue)
             bits[place], similarity[place], latency[place] = n, [float(x) for x in s], g
-        slots = {
-            "reward": _numbers(self._slots["reward"][:num]),
-            "objective": _numbers(self._slots["objective"][:num]),
-            "packets": np.array(self._delivered),
-            "violations": _numbers(self._slots["num_violations"][:num]) > 0,
-        }
         return _figures(self._scenario, slots, bits, similarity, latency)
-
-
-def _numbers(values: list[float]) -> np.ndarray:
-    """float64[t]; at levels with bits a slot's worth is found when it is looked at, many slots together."""
-    return np.array([float(value) for value in values])
 
 
 def lane_figures(scenario: Scqos, played: list[Slots]) -> dict[str, np.ndarray]:
