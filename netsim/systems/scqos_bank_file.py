@@ -20,7 +20,13 @@ from netsim.systems.scqos_bank import Bank
 from netsim.systems.scqos_bank_synthetic import synthetic_bank
 from phy.parameters import ParameterError
 
-SHIPPED = {"shipped": "english", "english": "english", "grammar": "grammar"}
+SHIPPED = {
+    "shipped": "english",
+    "english": "english",
+    "english-learning": "english-learning",
+    "grammar": "grammar",
+}
+LEARNING = {"shipped": "english-learning", "english": "english-learning"}  # banks that agents learn on
 FORMAT = "netsim-text-bank/1"
 _LEVELS = 65_535
 _MAX_BYTES = 1 << 28  # of one array
@@ -84,14 +90,16 @@ def load_bank(name: str) -> Bank:
         ) from None
 
 
+def learning_bank(name: str) -> str:
+    """The bank whose training sentences agents learn on that are judged on the bank `name`: its own unless
+    one was made for that.
+    """
+    return LEARNING.get(name, name)
+
+
 def shipped_banks() -> list[str]:
     """Names of the banks that ship, the scenario's own first."""
     return [name for name in ("english", "grammar") if (WEIGHTS / f"{name}.bank.npz").is_file()]
-
-
-def suffix(name: str) -> str:
-    """What a figure's files add to their name for this bank: nothing for the scenario's own."""
-    return "" if name == SHIPPED["shipped"] else f"-{name}"
 
 
 def _text(text: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from netsim import params
 from netsim.agents import files
 from netsim.systems.scqos import LEARNERS, Scqos
 from netsim.systems.scqos_agent_view import Decoding, ScqosView
-from netsim.systems.scqos_bank_file import load_bank
+from netsim.systems.scqos_bank_file import learning_bank, load_bank
 from netsim.systems.scqos_lanes import Lanes, refusal
 from netsim.systems.scqos_mdp import StateLayout
 from netsim.systems.scqos_policies import scenario_bank
@@ -203,8 +204,14 @@ def tally(scenario: Scqos) -> Tally:
 
 
 def data(scenario: Scqos) -> dict[str, Any]:
-    """What decides a training and is only named by the scenario: the bank, by its digest."""
-    return {"bank": bank_digest(scenario)}
+    """What decides a training and is only named by the scenario: the bank, by its digest, and that of
+    learning where it is another.
+    """
+    name = scenario.semantics.bank
+    found = {"bank": bank_digest(name)}
+    if learning_bank(name) != name:
+        found["learning_bank"] = bank_digest(learning_bank(name))
+    return found
 
 
 def lane_run(scenario: Scqos, looks: ScqosView, algorithm: Any, runs: Sequence[int]) -> LaneRun:
@@ -226,9 +233,10 @@ def judge(scenario: Scqos, settings: Settings, looks: ScqosView) -> Judge:
     return Judge(Lanes(world, looks, scenario_bank(world), range(JUDGE_LANES), slots))
 
 
-def bank_digest(scenario: Scqos) -> str:
-    """16 hexadecimal digits of what the scenario's bank holds."""
-    bank = load_bank(scenario.semantics.bank)
+@cache
+def bank_digest(name: str) -> str:
+    """16 hexadecimal digits of what a bank holds."""
+    bank = load_bank(name)
     text = hashlib.sha256("\n".join(bank.sentences).encode())
     for part in (bank.embedding, bank.similarity, bank.clean):
         text.update(np.ascontiguousarray(part).tobytes())
@@ -244,7 +252,7 @@ def trained(scenario: Scqos) -> TrainedScqos:
     agent = scenario.agent
     path = Path(agent.weights) if agent.weights else shipped(scenario)
     layers, about = files.load(path)
-    if not agent.weights and about.get("bank") != bank_digest(scenario):
+    if not agent.weights and about.get("bank") != bank_digest(scenario.semantics.bank):
         raise ParameterError(
             f"{path.name}: trained on another bank {scenario.semantics.bank}: must be trained anew "
             f"(python -m netsim train, --export {path.name})"

@@ -139,10 +139,11 @@ def make_meaning(scenario: Scqos, bank: Bank, streams: Streams) -> Meaning:
 
 def scenario_bank(scenario: Scqos) -> Bank:
     """The bank that the scenario names, limited to the sentences that agents are judged on, or learn on."""
-    from netsim.systems.scqos_bank_file import load_bank
+    from netsim.systems.scqos_bank_file import learning_bank, load_bank
 
-    bank = load_bank(scenario.semantics.bank)
-    return bank.select(bank.in_training == (scenario.semantics.sentences == "training"))
+    training, name = scenario.semantics.sentences == "training", scenario.semantics.bank
+    bank = load_bank(learning_bank(name) if training else name)
+    return bank.select(bank.in_training == training)
 
 
 def build(scenario: Scqos, streams: Streams) -> tuple[ScqosSystem, list[Policy | DeferredPolicy]]:

