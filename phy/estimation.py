@@ -90,21 +90,21 @@ def lmmse_error(
 def estimate(
     estimator: Estimator, fft_size: int, y: np.ndarray, x: np.ndarray, es: float, n0: float
 ) -> np.ndarray:
-    """Channel estimate from the pilot symbols of one period.
+    """Channel estimate from the P pilot symbols of a period, for one period or many (the leading axes).
 
     Args:
-        y: complex[P, R, F], received; x: complex[P, F], sent, 0 where no pilot is.
+        y: complex[..., P, R, F], received; x: complex[..., P, F], sent, 0 where no pilot is.
         es, n0: energy per pilot, noise energy.
 
-    Returns: complex128[R, F].
+    Returns: complex128[..., R, F].
     """
-    num = x.shape[1]
+    num = x.shape[-1]
     positions = np.arange(0, num, estimator.pilot_spacing)
-    sent = x[:, None, positions]
-    ls = (y[:, :, positions] * np.conj(sent)).mean(axis=0) / np.sqrt(es)
+    sent = x[..., None, positions]
+    ls = (y[..., positions] * np.conj(sent)).mean(axis=-3) / np.sqrt(es)
     if estimator.method == "ls":
         return interpolate(ls, positions, num)
-    noise = n0 / (es * x.shape[0])
+    noise = n0 / (es * x.shape[-2])
     w = lmmse_filter(np.asarray(estimator.tap_powers), fft_size, positions, num, noise)
     return ls @ w.T
 
@@ -119,21 +119,13 @@ def pilots(ofdm: Ofdm, estimator: Estimator, frame: Frame, numbers: np.ndarray) 
     per_frame = ofdm.pilot_symbols_per_frame
     num = (int(numbers[-1]) - int(numbers[0]) + 1) * per_frame
     width = frame.h.shape[1]
-    out = np.zeros((num, width), np.complex64)
     blocks = -(-width // 4)
-    raw = np.empty(4 * blocks, np.uint32)
-    for i in range(num):
-        at = (int(numbers[0]) * per_frame + i) * blocks
-        words(
-            np.uint64(frame.key),
-            np.int64(frame.slot),
-            LANE_PILOT_SYMBOLS,
-            np.int64(at),
-            np.int64(blocks),
-            raw,
-        )
-        point = (1.0 - 2.0 * (raw & 1)) + 1j * (1.0 - (raw & 2))
-        out[i] = point[:width] * np.sqrt(0.5)
+    raw = np.empty((num, 4 * blocks), np.uint32)
+    first = int(numbers[0]) * per_frame * blocks
+    key, slot = np.uint64(frame.key), np.int64(frame.slot)
+    words(key, slot, LANE_PILOT_SYMBOLS, np.int64(first), np.int64(num * blocks), raw.reshape(-1))
+    raw = raw[:, :width]
+    out = (((1.0 - 2.0 * (raw & 1)) + 1j * (1.0 - (raw & 2))) * np.sqrt(0.5)).astype(np.complex64)
     out[:, np.arange(width) % estimator.pilot_spacing != 0] = 0.0
     return out
 
@@ -157,10 +149,10 @@ def estimate_frames(
     """The estimate for each data symbol, complex128[S, R, F], from all received pilot symbols y[P total, R,
     F].
     """
-    per_frame = ofdm.pilot_symbols_per_frame
-    periods = [slice(i, i + per_frame) for i in range(0, x.shape[0], per_frame)]
-    each = [estimate(estimator, ofdm.fft_size, y[p], x[p], frame.es, n0) for p in periods]
-    return np.stack(each)[numbers - numbers[0]]
+    periods = (-1, ofdm.pilot_symbols_per_frame)
+    by_period = y.reshape(*periods, *y.shape[1:]), x.reshape(*periods, x.shape[1])
+    each = estimate(estimator, ofdm.fft_size, *by_period, frame.es, n0)
+    return each[numbers - numbers[0]]
 
 
 def transmit_bit_estimated(bursts: Bursts, ofdm: Ofdm, estimator: Estimator) -> Received:
