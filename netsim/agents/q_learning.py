@@ -8,7 +8,7 @@ learning and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -16,9 +16,18 @@ from typing import Protocol
 import numpy as np
 
 from netsim.agents.rings import Rings, Windows
-from netsim.agents.stacked import Adam, RmsProp, Shapes, initial_weights, num_weights
+from netsim.agents.stacked import Adam, RmsProp, Shapes, Weights, initial_weights, num_weights, views
 from netsim.streams import Streams
-from phy.parameters import Checked, at_least_one, non_negative, one_of, parameter, positive, probability
+from phy.parameters import (
+    Checked,
+    ParameterError,
+    at_least_one,
+    non_negative,
+    one_of,
+    parameter,
+    positive,
+    probability,
+)
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,25 @@ class Stations:
                 self._taken.update(zip(agents.tolist(), self.act(agents, observations, slot).tolist()))
             self._submitted.clear()
         return self._taken.pop(agent)
+
+    def weights(self) -> Weights:
+        """The online networks of all stations, live, {name: float32[M, ...]}: all that acting needs."""
+        return views(self.flat[0], self.network.shapes)
+
+    def start_from(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Begins with what `weights` gave elsewhere, in both networks.
+
+        Raises:
+            ParameterError: weights of other networks, or of another number of stations.
+        """
+        own = self.weights()
+        wanted = {name: part.shape for name, part in own.items()}
+        found = {name: part.shape for name, part in weights.items()}
+        if found != wanted:
+            raise ParameterError(f"weights {found}: must be {wanted}")
+        for name, part in own.items():
+            part[...] = weights[name]
+        self.flat[1] = self.flat[0]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The whole state, live: weights, optimiser, rings, histories, counters."""

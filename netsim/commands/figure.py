@@ -85,6 +85,7 @@ FIGURES: dict[str, Callable[[Request], None] | str] = {
     **dict.fromkeys(("green-4", "green-5", "green-6"), "netsim.commands.figure_green"),
     "green-bounds": "netsim.commands.figure_green_bounds",
     "green-interference": "netsim.commands.figure_green_interference",
+    "green-levels": "netsim.commands.figure_green_levels",
     "green-sinr": "netsim.commands.figure_green_sinr",
     "phy-ber": _phy_ber,
     "scqos-2b": "netsim.commands.figure_scqos_2b",

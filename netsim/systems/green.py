@@ -51,6 +51,12 @@ class Agent(Checked):
         source="specification 5.5",
         rule=non_negative,
     )
+    weights: str = parameter(
+        "",
+        meaning="folder with the weights run<k>.safetensors that the learners of run k begin with (with "
+        "learn_slots=0 they keep them); empty: drawn anew",
+        source="specification 10.6",
+    )
     dqn: DqnParameters = parameter(factory=DqnParameters, meaning="settings of dqn and dqn_woec")
     drqn: DrqnParameters = parameter(factory=DrqnParameters, meaning="settings of drqn")
     power_level: int = parameter(

@@ -62,6 +62,7 @@ class Sentences:
         self.codec = load_text_codec(bank.about["codec"])
         self.metric = load_metric(text.metric)
         self._link = RateMatched(self.codec, _FEATURES)
+        self._features: dict[int, np.ndarray] = {}  # of each sentence: they do not depend on k
         self._sent: dict[tuple[int, int], np.ndarray] = {}
         self.num_items = len(self._sentences)
         self.source = (
@@ -94,8 +95,11 @@ class Sentences:
         return [self._bits(index % self.num_items, k) for index in range(item, item + self._burst)]
 
     def _bits(self, index: int, k: int) -> np.ndarray:
+        sentence = self._sentences[index]
+        if index not in self._features:
+            self._features[index] = self.codec.encode([sentence])[0]
         if (index, k) not in self._sent:
-            self._sent[index, k] = self._link.send([self._sentences[index]], k)[0]
+            self._sent[index, k] = self._link.matched(self._features[index], sentence, k)
         return self._sent[index, k]
 
     def similarity(self, item: int, k: int, bits: np.ndarray, sinr_db: float) -> float:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
+from netsim import params
+from netsim.agents import files
 from netsim.agents.dqn import dqn
 from netsim.agents.drqn import drqn
 from netsim.agents.policy import DeferredPolicy, Policy, Transition
 from netsim.agents.q_learning import Stations
 from netsim.agents.stations import StationAgent
 from netsim.streams import Streams
-from netsim.systems.green import RULES, Green
+from netsim.systems.green import RULES, Agent, Green
 from netsim.systems.green_model import num_inputs
 from netsim.systems.green_system import GreenSystem, StationAction, StationObservation
+from phy.parameters import ParameterError
 
 
 class StationPolicy:
@@ -70,8 +76,34 @@ def learners(scenario: Green, streams: Streams) -> Stations:
     m, inputs = scenario.layout.num_cells, num_inputs(scenario.decision)
     num_actions = scenario.power.num_levels * scenario.codec.num_levels
     if scenario.agent.name == "drqn":
-        return drqn(scenario.agent.drqn, m, inputs, num_actions, streams)
-    return dqn(scenario.agent.dqn, m, inputs, num_actions, streams)
+        stations = drqn(scenario.agent.drqn, m, inputs, num_actions, streams)
+    else:
+        stations = dqn(scenario.agent.dqn, m, inputs, num_actions, streams)
+    if scenario.agent.weights:
+        stations.start_from(_read(scenario.agent, streams.run))
+    return stations
+
+
+def write_weights(
+    policies: Sequence[Policy | DeferredPolicy], scenario: Green, run: int, folder: Path
+) -> None:
+    """The weights of all stations of a run that is over, to where `agent.weights` finds them."""
+    first = policies[0]
+    assert isinstance(first, FrozenAfter)
+    about = {"agent": scenario.agent.name, "run": run, "scenario": params.as_dict(scenario)}
+    files.save(_file(folder, run), first.stations.weights(), about)
+
+
+def _read(agent: Agent, run: int) -> dict[str, np.ndarray]:
+    path = _file(Path(agent.weights), run)
+    weights, about = files.load(path)
+    if about["agent"] != agent.name:
+        raise ParameterError(f"{path}: weights of {about['agent']}: must be of agent.name={agent.name}")
+    return weights
+
+
+def _file(folder: Path, run: int) -> Path:
+    return folder / f"run{run}.safetensors"
 
 
 class FrozenAfter:
@@ -79,10 +111,11 @@ class FrozenAfter:
 
     def __init__(self, agent: StationAgent, learn_slots: int) -> None:
         self._agent, self._learn_slots = agent, learn_slots
+        self.stations = agent.stations
 
     def submit(self, observation: StationObservation) -> None:
         if observation.slot >= self._learn_slots:
-            self._agent.stations.frozen = True
+            self.stations.frozen = True
         self._agent.submit(observation)
 
     def take(self) -> StationAction:

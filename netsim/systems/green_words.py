@@ -88,17 +88,16 @@ class RateMatched:
     def send(self, sentences: Sequence[str], k: int) -> list[np.ndarray]:
         """Code bits of each sentence, as many as its words have at k symbols a word (rate matching)."""
         features = self.codec.encode(sentences)
-        air = []
-        for row, sentence in zip(features, sentences):
-            budget = _budget(sentence.count(" ") + 1, k)
-            n = bits_a_feature(self.num_features, budget)
-            codeword = self._codeword(self.codec.quantizer(n).encode(row[None]), n)
-            air.append(codeword[rate_match(len(codeword), budget)])
-        return air
+        return [self.matched(row, sentence, k) for row, sentence in zip(features, sentences)]
 
-    def _codeword(self, words: np.ndarray, n: int) -> np.ndarray:
+    def matched(self, features: np.ndarray, sentence: str, k: int) -> np.ndarray:
+        """Code bits uint8[4 k L] of one sentence from its features float32[D]."""
+        budget = _budget(sentence.count(" ") + 1, k)
+        n = bits_a_feature(self.num_features, budget)
         mapping = mapping_of(self.num_features, n)
-        return np.unpackbits(mapping.pack(words)[0])[: mapping.num_bits]
+        words = self.codec.quantizer(n).encode(features[None])
+        codeword = np.unpackbits(mapping.pack(words)[0])[: mapping.num_bits]
+        return codeword[rate_match(len(codeword), budget)]
 
     def receive(self, bits: Sequence[np.ndarray], k: int, sinr_db: float) -> list[str]:
         """Sentences from hard bits of known SINR; what was decoded before is not decoded again."""
