@@ -11,7 +11,7 @@ mailboxes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import cast
@@ -26,6 +26,7 @@ from netsim.clocks import Apart, ApartSystem, SlotStarts
 from netsim.controller import Controller
 from netsim.engine import Clock, departure, edge
 from netsim.link import Grants
+from netsim.network_rows import Rows
 from netsim.recorder import Recorder
 from netsim.scenario import Scenario
 from netsim.signalling import Courier
@@ -72,8 +73,8 @@ class Network:
             for ue in range(self.num_ues)
         ]
         self.courier = Courier(self.env, scenario.signalling, streams, trace)
-        self._decision_row = trace.rows("decisions")
-        self.mailboxes = [Mailbox(self.env, self._record_decision) for _ in self.nodes]
+        self.rows = Rows(trace, system, scenario.slot_ns)
+        self.mailboxes = [Mailbox(self.env, self.rows.decision) for _ in self.nodes]
         self.agents = [
             TimedAgent(self.env, node.agent, node.cell, policy, self.courier, scenario.signalling, box.put)
             for node, policy, box in zip(self.nodes, policies, self.mailboxes, strict=True)
@@ -87,7 +88,7 @@ class Network:
                 self.nodes,
                 self.agents,
                 system.combine,
-                self._record_decision,
+                self.rows.decision,
             )
         self.apart = self._apart(streams)
         self._joined = system if isinstance(system, OnArrival) and system.joins else None
@@ -112,7 +113,7 @@ class Network:
             self.mailboxes,
             starts,
             clocks.channel_steps,
-            self._record_decision,
+            self.rows.decision,
         )
 
     def run(self) -> None:
@@ -131,9 +132,9 @@ class Network:
         if self.controller is not None:
             self.controller.finish()
         for decision in self.apart.finish() if self.apart is not None else []:
-            self._record_decision(decision)
+            self.rows.decision(decision)
         for buffer in self.buffers:
-            self._record_packets(buffer.waiting)
+            self.rows.packets(buffer.waiting)
 
     def _slots(self) -> Generator[simpy.Event, None, None]:
         slot_ns = self.scenario.slot_ns
@@ -161,9 +162,10 @@ class Network:
             self._reward(slot, decisions, outcome)
             last = (slot + 1) % self.scenario.episode_slots == 0 and slot + 1 < self.scenario.slots
             dropped = [packet for buffer in self.buffers for packet in buffer.clear()] if last else []
-            self._record(slot, episode, queued, grants, sent, received, outcome)
-            self._record_packets(departed)
-            self._record_packets(dropped)
+            self.rows.slot(slot, episode, queued, self.buffers, grants, sent, received, outcome)
+            self.system.record(slot, self.trace)
+            self.rows.packets(departed)
+            self.rows.packets(dropped)
             self.progress(slot + 1)
             if last:
                 self._begin_episode(episode + 1)
@@ -253,114 +255,6 @@ class Network:
                 continue
             if np.isnan(decision.reward):
                 decision.reward = outcome.reward
-                self._record_decision(decision)
+                self.rows.decision(decision)
             content = (decision, outcome.reward)
             self.courier.send("reward", node.cell, node.agent, slot, content, agent.on_reward)
-
-    # The trace.
-
-    def _record(
-        self,
-        slot: int,
-        episode: int,
-        queued: list[int],
-        grants: Grants,
-        sent: list[Transmission],
-        received: Received | None,
-        outcome: Outcome,
-    ) -> None:
-        num_ues, trace, start_ns = self.num_ues, self.trace, slot * self.scenario.slot_ns
-        ue, cell = np.arange(num_ues), self.system.cell_of_ue
-        trace.append(
-            "slots",
-            slot=slot,
-            episode=episode,
-            start_ns=start_ns,
-            reward=outcome.reward,
-            objective=outcome.objective,
-            num_violations=outcome.violations,
-        )
-        trace.extend(
-            "grants",
-            slot=slot,
-            ue=ue,
-            cell=cell,
-            start_ns=start_ns,
-            bandwidth_hz=grants.bandwidth_hz,
-            power_w=grants.power_w,
-            compression=grants.compression,
-            bits_per_symbol=grants.bits_per_symbol,
-            subchannel=grants.subchannel,
-        )
-        gain, sinr_db = self.system.reception(grants)
-        bits, blocks, bit_errors, block_errors = self._received(sent, received)
-        trace.extend(
-            "receptions",
-            slot=slot,
-            ue=ue,
-            cell=cell,
-            gain=gain,
-            sinr_db=np.where(np.array(blocks) > 0, sinr_db, np.nan),
-            num_bits=bits,
-            num_bit_errors=bit_errors if received is not None else -1,
-            num_blocks=blocks,
-            num_block_errors=block_errors if received is not None else -1,
-        )
-        buffers = self.buffers
-        trace.extend(
-            "buffers",
-            slot=slot,
-            ue=ue,
-            queued_start=queued,
-            queued=[len(b) for b in buffers],
-            arrived=[b.arrived for b in buffers],
-            delivered=[b.delivered for b in buffers],
-            dropped=[b.dropped for b in buffers],
-            blocked=[b.blocked for b in buffers],
-        )
-        self.system.record(slot, trace)
-
-    def _received(self, sent: list[Transmission], received: Received | None) -> list[list[int]]:
-        """Of each device in the slot: bits, blocks, wrong bits and blocks with wrong bits."""
-        bits, blocks, bit_errors, block_errors = totals = [[0] * self.num_ues for _ in range(4)]
-        each = received.num_bit_errors.tolist() if received is not None else [0] * len(sent)
-        for transmission, errors in zip(sent, each):
-            ue = transmission.block.ue
-            bits[ue] += transmission.block.num_bits
-            blocks[ue] += 1
-            bit_errors[ue] += errors
-            block_errors[ue] += errors > 0
-        return totals
-
-    def _record_packets(self, packets: Collection[Packet]) -> None:
-        if not packets:
-            return
-        # a slot's packets column by column: a third of the cost of their rows one by one
-        self.trace.extend(
-            "packets",
-            id=[p.id for p in packets],
-            ue=[p.ue for p in packets],
-            item=[p.item for p in packets],
-            task=[p.task for p in packets],
-            created_ns=[p.created_ns for p in packets],
-            sent_ns=[p.sent_ns for p in packets],
-            delivered_ns=[p.delivered_ns for p in packets],
-            fate=[p.fate for p in packets],
-            num_bits=[p.num_bits for p in packets],
-            num_bit_errors=[p.num_bit_errors for p in packets],
-            compression=[p.compression for p in packets],
-            label=[p.label for p in packets],
-            decision=[p.decision for p in packets],
-            score=[p.score for p in packets],
-        )
-
-    def _record_decision(self, decision: Decision) -> None:
-        self._decision_row(
-            t_ns=decision.decided_ns,
-            agent=decision.agent,
-            slot=decision.decided_ns // self.scenario.slot_ns,
-            observed_ns=decision.observed_ns,
-            received_ns=decision.received_ns,
-            applied_ns=decision.applied_ns,
-            reward=decision.reward,
-        )
