@@ -1,6 +1,6 @@
 """Our SAC, TD3 and DDPG beside stable-baselines3's, on SC-QoS itself through the Gymnasium adapter.
 
-    python -m benchmarks.agents_scqos [--steps 4000] [--seeds 3] [--bank grammar] [--out FILE]
+    python -m benchmarks.agents_scqos [--steps 4000] [--seeds 10] [--bank english] [--out FILE]
 
 Equal for both: environment and worlds, relaxed actions, networks (three layers of 64), discount 0, learning
 rates, batch, replay, target rate, noise, steps, steps between updates, random actions before the first
@@ -111,8 +111,8 @@ def main() -> None:
     """Runs all pairs and prints them side by side."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--bank", default="grammar")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--bank", default="english")
     parser.add_argument("--out", type=Path, default=Path("results/published/agents-peers-scqos.csv"))
     options = parser.parse_args()
     use_one_thread()

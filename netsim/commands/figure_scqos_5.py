@@ -18,16 +18,16 @@ from phy.parameters import ParameterError
 
 def main(request: Request) -> None:
     """Trains what is missing, judges, prints, writes CSV and picture, for the bank of every codec."""
-    if request.episodes is not None or request.slots is not None:
-        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
+    if request.episodes is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes")
     for name in request.codecs():
         _make(request, name)
 
 
 def _make(request: Request, bank_name: str) -> None:
+    budget = trained.budget(request.slots, request.quick)
     plans = {
-        learner.name: trained.wanted([learner], [Setting()], bank_name, request.quick)
-        for learner in figure.LEARNERS
+        learner.name: trained.wanted([learner], [Setting()], bank_name, budget) for learner in figure.LEARNERS
     }
     with progress(f"{request.name}: training") as advance:
         trained.ensure([plan for mine in plans.values() for plan in mine], request.jobs, advance)
@@ -37,7 +37,9 @@ def _make(request: Request, bank_name: str) -> None:
     if request.name == "scqos-table-3":
         _table_3(request, bank_name, results)
         return
-    found = figure.scores(bank, bank_name, figure.LEARNERS, request.quick)
+    found = figure.scores(
+        bank, bank_name, figure.LEARNERS, budget, figure.QUICK_SLOTS if request.quick else figure.NUM_SLOTS
+    )
     path = request.out / f"scqos-5-{bank_name}.csv"
     figure.write_csv(results, found, path)
     figure.draw(results, found, path.with_suffix(".png"))

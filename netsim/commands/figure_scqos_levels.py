@@ -19,19 +19,20 @@ NUM_SLOTS, QUICK_SLOTS = 200, 20
 
 def main(request: Request) -> None:
     """Trains what is missing, runs, prints, writes CSV, for the bank of every codec."""
-    if request.episodes is not None or request.slots is not None:
-        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
+    if request.episodes is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes")
+    budget = trained.budget(request.slots, request.quick)
     everyone = [trained.Learner(agent) for agent in trained.AGENTS]
     others = [s for name in ("scqos-8", "scqos-9") for s in SWEEPS[name] if s != Setting()]
     for bank in request.codecs():
         groups = [([Setting()], everyone)] + ([] if request.quick else [(others, everyone[:1])])
-        plans = [p for where, who in groups for p in trained.wanted(who, where, bank, request.quick)]
+        plans = [p for where, who in groups for p in trained.wanted(who, where, bank, budget)]
         with progress(f"{request.name}: training") as advance:
             trained.ensure(plans, request.jobs, advance)
         slots, found = QUICK_SLOTS if request.quick else NUM_SLOTS, []
         with progress(request.name) as advance:
             for where, who in groups:
-                found += figure.scores(bank, where, who, slots, request.quick, advance)
+                found += figure.scores(bank, where, who, slots, budget, advance)
         path = request.out / f"scqos-levels-{bank}.csv"
         figure.write_csv(found, path)
         _print(found, path)

@@ -30,8 +30,8 @@ TITLES = {
 
 def main(request: Request) -> None:
     """Computes, prints, writes CSV and picture, for every bank that ships."""
-    if request.episodes is not None or request.slots is not None:
-        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
+    if request.episodes is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes")
     for name in request.codecs():
         _make(request, name)
 
@@ -47,7 +47,9 @@ def _make(request: Request, bank_name: str) -> None:
     bank = bank.select(~bank.in_training)
     settings = trained_at(request.name)
     guided = [s for s in settings if s in GUIDED_AT and request.name == "scqos-10"]
-    lines = Lines({GUIDED: guided, PROPOSED: settings}, bank_name, request.quick)
+    lines = Lines(
+        {GUIDED: guided, PROPOSED: settings}, bank_name, trained.budget(request.slots, request.quick)
+    )
     with progress(f"{request.name}: training") as advance:
         trained.ensure(lines.plans(), request.jobs, advance)
     with progress(request.name) as advance:

@@ -20,8 +20,8 @@ NUM_SLOTS = 400  # behind the agent's choices
 
 def main(request: Request) -> None:
     """Decodes, prints and writes CSV, for the bank of every codec that is asked for."""
-    if request.episodes is not None or request.slots is not None:
-        raise ParameterError(f"figure {request.name}: must go without --episodes and --slots")
+    if request.episodes is not None:
+        raise ParameterError(f"figure {request.name}: must go without --episodes")
     for name in request.codecs():
         _make(request, name)
         if not request.quick:
@@ -30,7 +30,9 @@ def main(request: Request) -> None:
 
 def _choices(request: Request, bank_name: str) -> None:
     """How many bits the trained agent and the planners give short and long sentences."""
-    plans = trained.wanted([trained.Learner()], [Setting()], bank_name, quick=False)
+    plans = trained.wanted(
+        [trained.Learner()], [Setting()], bank_name, trained.budget(request.slots, quick=False)
+    )
     with progress(f"{request.name}: training") as advance:
         trained.ensure(plans, request.jobs, advance)
     bank = load_bank(bank_name)

@@ -44,7 +44,7 @@ def command(arguments: Sequence[str]) -> int:
         "--phy", metavar="LEVEL", help="level of fidelity to train at: paper, table, bit, ..."
     )
     parser.add_argument(
-        "--iterations", type=int, metavar="N", help="episodes (default 600; of scqos 20, 32 runs at once)"
+        "--iterations", type=int, metavar="N", help="episodes (default 600; of scqos 80, 32 runs at once)"
     )
     parser.add_argument("--seeds", default="0", metavar="S,S", help="training seeds (default 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")

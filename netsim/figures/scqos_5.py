@@ -42,12 +42,14 @@ NUM_SLOTS, QUICK_SLOTS = 400, 100
 SLOTS_PER_ITERATION = 100  # of a lane
 
 
-def scores(bank: Bank, bank_name: str, learners: Sequence[Learner], quick: bool) -> list[Score]:
+def scores(
+    bank: Bank, bank_name: str, learners: Sequence[Learner], budget: trained.Budget, num_slots: int
+) -> list[Score]:
     """Everybody at the default setting, planners first; the trainings must be done."""
     setting = Setting()
-    slots = Slots(Downlink(), Utility(), bank, QUICK_SLOTS if quick else NUM_SLOTS)
+    slots = Slots(Downlink(), Utility(), bank, num_slots)
     found, earned = planners(setting, slots)
-    lines = trained.Lines(dict.fromkeys(learners, (setting,)), bank_name, quick)
+    lines = trained.Lines(dict.fromkeys(learners, (setting,)), bank_name, budget)
     return found + lines(setting, slots, earned)
 
 
@@ -69,9 +71,8 @@ def recipes(results: Mapping[str, Sequence[training.Result]]) -> list[Recipe]:
     found = []
     for name, mine in results.items():
         about = mine[0].about
-        settings, iterations = about["parameters"], about["iterations"]
-        algorithm, pace = settings["algorithm"], settings["pace"]
-        transitions = iterations * max(1, pace["lanes"]) * SLOTS_PER_ITERATION
+        algorithm, pace = about["parameters"]["algorithm"], about["parameters"]["pace"]
+        transitions = slots_learned(mine)
         arrays, _ = files.load(mine[0].path)
         acting = sum(a.size for n, a in arrays.items() if not n.startswith(("curve.", "evaluation.")))
         rates = {algorithm["actor_rate"], algorithm["critic_rate"]}
@@ -112,11 +113,15 @@ def plateaus(results: Mapping[str, Sequence[training.Result]]) -> dict[str, Plat
     return {name: plateau(np.stack([r.judged for r in mine])) for name, mine in long.items()}
 
 
-def segment_slots(mine: Sequence[training.Result]) -> int:
-    """Slots of all lanes between two judgements of a training."""
+def slots_learned(mine: Sequence[training.Result]) -> int:
+    """Slots of a whole training, all lanes."""
     about = mine[0].about
-    lanes = max(1, about["parameters"]["pace"]["lanes"])
-    return about["iterations"] * SLOTS_PER_ITERATION * lanes // len(mine[0].judged)
+    return about["iterations"] * SLOTS_PER_ITERATION * max(1, about["parameters"]["pace"]["lanes"])
+
+
+def segment_slots(mine: Sequence[training.Result]) -> int:
+    """Slots between two judgements of a training."""
+    return slots_learned(mine) // len(mine[0].judged)
 
 
 def cpu_minutes(mine: Sequence[training.Result], segments: int) -> float:
@@ -138,7 +143,8 @@ def write_csv(results: Mapping[str, Sequence[training.Result]], found: Sequence[
             curves = {
                 quantity: np.array([r.curve[quantity] for r in mine]) for quantity in ("reward", *users)
             }
-            curves["judged"] = np.stack([result.judged for result in mine])
+            if all(len(result.judged) for result in mine):
+                curves["judged"] = np.stack([result.judged for result in mine])
             for quantity, values in curves.items():
                 every = curves["reward"].shape[1] // values.shape[1]
                 for k in range(values.shape[1]):
@@ -180,9 +186,11 @@ def draw(results: Mapping[str, Sequence[training.Result]], found: Sequence[Score
         _band(left, proposed, [smoothed(r.curve[name]) for r in proposed], label=f"user {int(name[4:]) + 1}")
     left.set(title="(a) proposed agent while it explores, by user", ylabel="effective SC-QoS of a user")
     for k, (name, mine) in enumerate(results.items()):
-        _band(right, mine, [r.judged for r in mine], label=name, color=f"C{k}", marker="o", markersize=3)
         reward = [smoothed(r.curve["reward"]) for r in mine]
         _band(right, mine, reward, color=f"C{k}", linewidth=0.7, shade=0.0)
+        if all(len(r.judged) for r in mine):
+            judged = [r.judged for r in mine]
+            _band(right, mine, judged, label=name, color=f"C{k}", marker="o", markersize=3)
     lines = [s for s in found if s.policy in PLANNERS]
     for k, s in enumerate(lines):
         right.axhline(s.psi, color="0.3", linestyle=("--", ":", "-.")[k % 3], linewidth=0.9)
@@ -214,7 +222,6 @@ def _band(
 ) -> None:
     """Mean over seeds, from the smallest to the largest, over thousands of slots."""
     values = np.stack(curves)
-    slots = segment_slots(mine) * len(mine[0].judged)
-    x = slots / 1e3 * np.arange(1, values.shape[1] + 1) / values.shape[1]
+    x = slots_learned(mine) / 1e3 * np.arange(1, values.shape[1] + 1) / values.shape[1]
     (line,) = panel.plot(x, values.mean(axis=0), **{"linewidth": 1.6, **style})
     panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=shade, lw=0)

@@ -73,7 +73,7 @@ def scores(
     settings: Sequence[Setting],
     learners: Sequence[trained.Learner],
     slots: int,
-    quick: bool,
+    budget: trained.Budget,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[LevelScore]:
     """Everybody at every setting and level; the trainings must be done."""
@@ -89,7 +89,7 @@ def scores(
         for learner in learners:
             parts = [
                 run(scenario, {**LEVELS[level], **values}, slots)
-                for values in _weights(learner, setting, bank, quick)
+                for values in _weights(learner, setting, bank, budget)
             ]
             psi, rate = np.stack([part[0] for part in parts]), float(np.mean([part[1] for part in parts]))
             found.append(_score(setting, level, learner.name, psi, reference, rate, len(parts)))
@@ -97,8 +97,10 @@ def scores(
     return found
 
 
-def _weights(learner: trained.Learner, setting: Setting, bank: str, quick: bool) -> Iterator[dict[str, Any]]:
-    for plan in trained.wanted([learner], [setting], bank, quick):
+def _weights(
+    learner: trained.Learner, setting: Setting, bank: str, budget: trained.Budget
+) -> Iterator[dict[str, Any]]:
+    for plan in trained.wanted([learner], [setting], bank, budget):
         path = training.weights_file(plan, trained.CACHE)
         yield {"agent.name": learner.agent, "agent.weights": str(path)}
 

@@ -21,14 +21,46 @@ from netsim.systems.scqos_model import latency_s, reward, valid_sqe
 from netsim.systems.scqos_oracles import Plan
 from netsim.systems.scqos_radio import assigned_channel, snr_of_beams
 from netsim.systems.scqos_trained import TrainedScqos
+from phy.parameters import ParameterError
 from phy.units import linear_to_db
 
 CACHE = trainings.CACHE
 PROPOSED = "hybrid"
 AGENTS = ("hybrid", "td3", "ddpg", "d3qn")
-SEEDS, SWEEP_SEEDS = (0, 1, 2), (0,)  # at the default setting, elsewhere
-SWEEP_ITERATIONS = QUICK_ITERATIONS = 10
+SLOTS_PER_ITERATION = 3200  # 100 of each of 32 lanes
 Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long agents learn for a figure, in iterations, and how often: at the default setting, elsewhere."""
+
+    iterations: int = scqos_learning.ITERATIONS
+    elsewhere: int = scqos_learning.ITERATIONS // 2
+    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds_elsewhere: tuple[int, ...] = (0,)
+
+    def at(self, setting: Setting) -> tuple[int, tuple[int, ...]]:
+        """Iterations and seeds of the trainings at a setting."""
+        default = setting == Setting()
+        return (self.iterations, self.seeds) if default else (self.elsewhere, self.seeds_elsewhere)
+
+
+QUICK = Budget(training.SEGMENT, training.SEGMENT, (0,), (0,))
+
+
+def budget(slots: int | None, quick: bool) -> Budget:
+    """What the command line asks for; `slots` of a training at the default setting, half of it elsewhere.
+
+    Raises:
+        ParameterError: slots that make no whole segments of a training.
+    """
+    least = 2 * training.SEGMENT * SLOTS_PER_ITERATION
+    if slots is None:
+        return QUICK if quick else Budget()
+    if quick or slots < least or slots % least:
+        raise ParameterError(f"--slots {slots}: must be a multiple of {least}, without --quick")
+    return Budget(slots // SLOTS_PER_ITERATION, slots // SLOTS_PER_ITERATION // 2)
 
 
 @dataclass(frozen=True)
@@ -45,11 +77,9 @@ class Learner:
         """How figures call it."""
         return f"{self.agent}, mapping-guided" if self.guided else self.agent
 
-    def plan(self, setting: Setting, bank: str, seed: int, quick: bool) -> training.Plan:
+    def plan(self, setting: Setting, bank: str, seed: int, iterations: int) -> training.Plan:
         """Its training."""
         changes = {"world": "scenario"} if self.guided else {}
-        longest = SWEEP_ITERATIONS if self.guided or setting != Setting() else scqos_learning.ITERATIONS
-        iterations = QUICK_ITERATIONS if quick else longest
         scenario = scenario_of(setting, bank)
         if self.guided:
             scenario = _changed(scenario, {"phy": "paper", "semantics.surrogate": "mapping"})
@@ -76,20 +106,14 @@ def _changed(scenario: Scqos, values: dict[str, Any]) -> Scqos:
 
 
 def wanted(
-    learners: Iterable[Learner], settings: Iterable[Setting], bank: str, quick: bool
+    learners: Iterable[Learner], settings: Iterable[Setting], bank: str, budget: Budget
 ) -> list[training.Plan]:
-    """The trainings behind a figure: three seeds at the default setting, one elsewhere."""
+    """The trainings behind a figure."""
     plans = []
     for setting in settings:
-        for learner in learners:
-            plans += [learner.plan(setting, bank, seed, quick) for seed in _seeds(learner, setting, quick)]
+        iterations, seeds = budget.at(setting)
+        plans += [learner.plan(setting, bank, seed, iterations) for learner in learners for seed in seeds]
     return plans
-
-
-def _seeds(learner: Learner, setting: Setting, quick: bool) -> tuple[int, ...]:
-    if quick:
-        return SEEDS[:1]
-    return SEEDS if setting == Setting() and not learner.guided else SWEEP_SEEDS
 
 
 def ensure(plans: Sequence[training.Plan], jobs: int, advance: Advance) -> list[training.Result]:
@@ -218,8 +242,8 @@ class Lines:
             something.
     """
 
-    def __init__(self, trained_at: Mapping[Learner, Sequence[Setting]], bank: str, quick: bool) -> None:
-        self._trained_at, self._bank, self._quick = trained_at, bank, quick
+    def __init__(self, trained_at: Mapping[Learner, Sequence[Setting]], bank: str, budget: Budget) -> None:
+        self._trained_at, self._bank, self._budget = trained_at, bank, budget
         self.gains: list[Gain] = []
 
     def plans(self) -> list[training.Plan]:
@@ -227,7 +251,7 @@ class Lines:
         return [
             plan
             for learner, settings in self._trained_at.items()
-            for plan in wanted([learner], settings, self._bank, self._quick)
+            for plan in wanted([learner], settings, self._bank, self._budget)
         ]
 
     def __call__(self, setting: Setting, slots: Slots, earned: Earned) -> list[Score]:
@@ -237,7 +261,7 @@ class Lines:
         for learner, settings in self._trained_at.items():
             if setting not in settings:
                 continue
-            mine = judged(slots, wanted([learner], [setting], self._bank, self._quick))
+            mine = judged(slots, wanted([learner], [setting], self._bank, self._budget))
             found.append(score(setting, learner.name, mine, earned[REFERENCE]))
             some = {over: psi for over, psi in others.items() if psi.mean() > 0.0}
             self.gains += [gain(setting, learner.name, over, mine.psi, psi) for over, psi in some.items()]

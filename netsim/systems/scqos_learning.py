@@ -34,7 +34,7 @@ from netsim.systems.scqos_trained import TrainedScqos
 from phy.parameters import Checked, ParameterError, at_least_one, non_negative, one_of, parameter
 
 PRESETS = ("tuned", "paper")  # the first is the default
-ITERATIONS = 20  # of a training, unless told otherwise: 100 slots of every lane each
+ITERATIONS = 80  # of a training, unless told otherwise: 100 slots of every lane each; flat from 40 on
 SEGMENTS_KEPT = 1  # segments between checkpoints
 JUDGE_SEED, JUDGE_LANES, JUDGE_EPISODES = 321, 32, 2  # 6,400 slots after every segment of a training
 SHIPPED = Path(__file__).resolve().parent.parent / "agents" / "weights"

@@ -23,6 +23,7 @@ from netsim.systems.scqos_bank import Bank
 from netsim.systems.scqos_bank_file import shipped_banks
 from netsim.systems.scqos_bank_synthetic import synthetic_bank
 from netsim.systems.scqos_radio import Downlink
+from phy.parameters import ParameterError
 
 
 def rows_of(path) -> list[dict[str, str]]:
@@ -104,6 +105,18 @@ def test_sweeps_of_the_planners(name, tmp_path, monkeypatch):
     assert (tmp_path / "x.png").exists()
 
 
+def test_slots_of_a_training_are_halved_away_from_the_default_setting():
+    budget = scqos_trained.budget(64_000, quick=False)
+    assert (budget.iterations, budget.elsewhere) == (20, 10)
+    here, there = scqos_planners.Setting(), scqos_planners.Setting(power_dbm=0.0)
+    plans = scqos_trained.wanted([scqos_trained.Learner()], [here, there], "synthetic", budget)
+    assert [(plan.iterations, plan.seed) for plan in plans] == [(20, 0), (20, 1), (20, 2), (10, 0)]
+    assert scqos_trained.budget(None, quick=True) == scqos_trained.QUICK
+    for slots, quick in ((32_000, False), (100_000, False), (64_000, True)):
+        with pytest.raises(ParameterError, match=f"--slots {slots}: must be a multiple of 64000"):
+            scqos_trained.budget(slots, quick)
+
+
 def test_gains_are_paired_ratios_seed_by_seed():
     """By hand for one seed and for three; a learner with fewer seeds is compared by the common ones."""
     setting = scqos_planners.Setting()
@@ -125,7 +138,7 @@ def test_learners_join_a_sweep_where_they_were_trained(tmp_path, monkeypatch):
     monkeypatch.setitem(scqos_planners.SWEEPS, "scqos-6", here)
     monkeypatch.setattr(scqos_trained, "judged", lambda slots, plans: _constant(slots, len(plans)))
     proposed, guided = scqos_trained.Learner(), scqos_trained.Learner(guided=True)
-    lines = scqos_trained.Lines({guided: here[1:], proposed: here}, "grammar", quick=True)
+    lines = scqos_trained.Lines({guided: here[1:], proposed: here}, "grammar", scqos_trained.QUICK)
     bank = synthetic_bank(np.random.default_rng(0), 40, 4)
     found = scqos_planners.sweep("scqos-6", bank, 8, learners=lines)
     assert [s.min_similarity for s in found if s.policy == "hybrid"] == [0.75, 0.8]
