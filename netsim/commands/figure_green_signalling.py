@@ -11,7 +11,11 @@ from netsim.figures import green_signalling as figure
 from netsim.figures.green_learning import write_csv
 from netsim.figures.green_runs import Plan
 
-LABELS = {"dqn": "DQN, learned under it", "level1": "lowest power, best k for the SINR it has"}
+LABELS = {
+    figure.FROZEN: "DQN, learned without, frozen",
+    figure.LEARNING: "DQN, learned under it, frozen",
+    figure.RULE: "lowest power, best k for the SINR it has",
+}
 
 
 def main(request: Request) -> None:
@@ -19,6 +23,8 @@ def main(request: Request) -> None:
     slots = request.slots or (2_000 if request.quick else 30_000)
     drops = request.episodes or (2 if request.quick else 10)
     plan = Plan((3,), ("literal",), drops, slots, 500 if request.quick else 1_000, rule_slots=0)
+    with progress(f"{request.name}: training") as advance:
+        figure.train(plan, request.jobs, advance)
     with progress(request.name) as advance:
         found = figure.points(plan, request.jobs, RESULTS, advance)
     path = request.out / f"{request.name}.csv"

@@ -21,13 +21,12 @@ import numpy as np
 
 from netsim import params, stats
 from netsim.figures import green_trained as trained
+from netsim.figures.green_runs import run_all
 from netsim.studies import ranking
-from netsim.studies.campaign import Axis, Outcome, Store, Task, Variant, execute, replicated, variants
-from netsim.studies.workers import workers
+from netsim.studies.campaign import Variant
 from netsim.systems.green import Green
 from netsim.systems.green_parameters import PRESETS
 from netsim.trace import read_trace
-from phy.parameters import ParameterError
 
 _MEASURED = {"codec.accuracy": "measured"}
 LEVELS: Mapping[str, Mapping[str, Any]] = {
@@ -107,24 +106,13 @@ def collect(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None
     Raises:
         ParameterError: a run failed (in one line which and why).
     """
-    chosen: dict[tuple[str, str], Variant] = {}
-    for level in LEVELS:
-        for policy in POLICIES:
-            scenario = plan.judged(policy, level)
-            (variant,) = variants(scenario, [Axis.of_path("phy", [scenario.phy])])
-            chosen[level, policy] = variant
-    wanted = replicated(list(dict.fromkeys(chosen.values())), range(plan.drops))
-
-    def report(task: Task | None, reason: str, outcome: Outcome, left: int) -> None:
-        advance(len(wanted) - left, len(wanted))
-
-    outcome = execute(Store(out), wanted, workers(jobs), report)
-    if outcome.failures:
-        raise ParameterError(str(outcome.failures[0]))
-    return {
-        key: _scores([outcome.files[variant, drop] for drop in range(plan.drops)])
-        for key, variant in chosen.items()
+    chosen = {
+        (level, policy): Variant((("policy", policy),), plan.judged(policy, level))
+        for level in LEVELS
+        for policy in POLICIES
     }
+    files = run_all(list(chosen.values()), plan.drops, jobs, out, advance)
+    return {key: _scores(files[variant]) for key, variant in chosen.items()}
 
 
 def _scores(files: Sequence[Path]) -> Scores:

@@ -6,7 +6,7 @@ the results folder like those of any campaign; what is there already is not run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from netsim import params
 from netsim.streams import Streams
-from netsim.studies.campaign import Axis, Outcome, Store, Task, Variant, execute, replicated, variants
+from netsim.studies.campaign import Outcome, Store, Task, Variant, execute, replicated
 from netsim.studies.workers import workers
 from netsim.systems.green import LEARNERS, Green
 from netsim.systems.green_bounds import Genie
@@ -90,35 +90,41 @@ def scenario_of(plan: Plan, preset: str, cells: int, scheme: str) -> Green:
     return made
 
 
+def run_all(
+    wanted: Sequence[Variant], drops: int, jobs: int, out: Path, advance: Callable[[int, int], None]
+) -> dict[Variant, list[Path]]:
+    """The traces of all variants, a list over drops; what is there is not run again.
+
+    Raises:
+        ParameterError: a run failed (in one line which and why).
+    """
+    pairs = replicated(list(dict.fromkeys(wanted)), range(drops))
+
+    def report(task: Task | None, reason: str, outcome: Outcome, left: int) -> None:
+        advance(len(pairs) - left, len(pairs))
+
+    outcome = execute(Store(out), pairs, workers(jobs), report)
+    if outcome.failures:
+        raise ParameterError(str(outcome.failures[0]))
+    return {variant: [outcome.files[variant, drop] for drop in range(drops)] for variant in wanted}
+
+
 def collect(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None]) -> dict[Key, list[Series]]:
     """All series, by preset, cells and scheme; a list over drops.
 
     Raises:
         ParameterError: a run failed (in one line which and why).
     """
-    chosen: dict[str, Key] = {}
-    wanted: list[Variant] = []
+    chosen: dict[Key, Variant] = {}
     for preset in plan.presets:
         for cells in plan.cells:
             for scheme in SCHEMES:
-                base = scenario_of(plan, preset, cells, scheme)
-                (variant,) = variants(base, [Axis.of_path("agent.name", [scheme])])
-                chosen[variant.digest] = (preset, cells, scheme)
-                wanted.append(variant)
-    total = len(wanted) * plan.drops
-
-    def report(task: Task | None, reason: str, outcome: Outcome, left: int) -> None:
-        advance(total - left, total)
-
-    outcome = execute(Store(out), replicated(wanted, range(plan.drops)), workers(jobs), report)
-    if outcome.failures:
-        raise ParameterError(str(outcome.failures[0]))
+                scenario = scenario_of(plan, preset, cells, scheme)
+                chosen[preset, cells, scheme] = Variant((("agent.name", scheme),), scenario)
+    files = run_all(list(chosen.values()), plan.drops, jobs, out, advance)
     return {
-        chosen[variant.digest]: [
-            series_of(outcome.files[variant, drop], plan.slots_of(chosen[variant.digest][2]))
-            for drop in range(plan.drops)
-        ]
-        for variant in wanted
+        key: [series_of(file, plan.slots_of(key[2])) for file in files[variant]]
+        for key, variant in chosen.items()
     }
 
 

@@ -1,7 +1,9 @@
-"""What signalling costs the stations of green: efficiency after learning against delay, jitter, loss, clocks.
+"""What signalling costs the stations of green: efficiency against delay, jitter, loss, clocks.
 
-Agents learn and are judged under the same imperfections. Beside them stands the rule that does not learn
-(lowest power, best k for the newest SINR it has).
+Two questions of stations that learn: what the imperfections cost those that learned without any and are
+frozen (the same weights at every point, so that little but the imperfection is between two of them), and what
+they cost those that also learned under them. Beside them stands the rule that does not learn (lowest power,
+best k for the newest SINR it has).
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from netsim import params, stats
-from netsim.figures.green_runs import Plan, Series, scenario_of, series_of
-from netsim.studies.campaign import Axis, Outcome, Store, Task, execute, replicated, variants
-from netsim.studies.workers import workers
+from netsim.figures import green_trained as trained
+from netsim.figures.green_runs import Plan, run_all, scenario_of, series_of
+from netsim.studies.campaign import Variant
 from netsim.systems.green import Green
-from phy.parameters import ParameterError
 
-SCHEMES = ("dqn", "level1")
+FROZEN, LEARNING, RULE = "dqn, learned without", "dqn, learned under it", "level1"
+SCHEMES = (FROZEN, LEARNING, RULE)
 SLOT_NS = 20_000_000
+_SETTLED = 20  # slots until messages are under way as they always are; not judged
 # panel -> (x axis, points: label and parameters)
 _DELAYS = (0, 1, 5)
 PANELS: Mapping[str, tuple[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = {
@@ -68,43 +71,52 @@ class Point:
     loss: stats.Interval
 
 
+def teacher(plan: Plan) -> Green:
+    """The scenario in which the frozen stations learned: perfect signalling."""
+    scenario = scenario_of(plan, plan.presets[0], plan.cells[0], "dqn")
+    return _with(scenario, {"slots": plan.learn_slots, "episode_slots": plan.learn_slots})
+
+
+def train(plan: Plan, jobs: int, advance: Callable[[int, int], None]) -> None:
+    """The trainings of the frozen stations that are missing."""
+    trained.ensure([teacher(plan)], range(plan.drops), jobs, advance)
+
+
+def _scenario(plan: Plan, scheme: str, changes: Mapping[str, Any]) -> Green:
+    if scheme == FROZEN:
+        return trained.frozen(teacher(plan), plan.frozen_slots, changes)
+    name = "dqn" if scheme == LEARNING else scheme
+    return _with(scenario_of(plan, plan.presets[0], plan.cells[0], name), changes)
+
+
+def _with(scenario: Green, changes: Mapping[str, Any]) -> Green:
+    changed = params.override(scenario, dict(changes))
+    assert isinstance(changed, Green)
+    return changed
+
+
 def points(plan: Plan, jobs: int, out: Path, advance: Callable[[int, int], None]) -> list[Point]:
-    """All points for the plan's first number of cells and preset.
+    """All points for the plan's first number of cells and preset; the trainings must be done.
 
     Raises:
         ParameterError: a run failed (in one line which and why).
     """
-    wanted, keys = [], {}
-    for panel, (_, values) in PANELS.items():
-        for label, changes in values:
-            for scheme in SCHEMES:
-                base = scenario_of(plan, plan.presets[0], plan.cells[0], scheme)
-                changed = params.override(base, dict(changes))
-                assert isinstance(changed, Green)
-                (variant,) = variants(changed, [Axis.of_path("agent.name", [scheme])])
-                keys[panel, label, scheme] = variant
-                wanted.append(variant)
-    total = len({variant.digest for variant in wanted}) * plan.drops
-
-    def report(task: Task | None, reason: str, outcome: Outcome, left: int) -> None:
-        advance(total - left, total)
-
-    outcome = execute(Store(out), replicated(wanted, range(plan.drops)), workers(jobs), report)
-    if outcome.failures:
-        raise ParameterError(str(outcome.failures[0]))
-    read: dict[str, list[Series]] = {}
-    for variant in wanted:
-        if variant.digest not in read:
-            files = [outcome.files[variant, drop] for drop in range(plan.drops)]
-            learn_slots = plan.slots_of(variant.scenario.policy_name)
-            read[variant.digest] = [series_of(file, learn_slots) for file in files]
+    chosen = {
+        (panel, label, scheme): Variant((("scheme", scheme),), _scenario(plan, scheme, changes))
+        for panel, (_, values) in PANELS.items()
+        for label, changes in values
+        for scheme in SCHEMES
+    }
+    files = run_all(list(chosen.values()), plan.drops, jobs, out, advance)
+    means = {}
+    for variant in files:
+        judged_from = plan.learn_slots if variant.labels[0][1] == LEARNING else _SETTLED
+        means[variant] = [series_of(file, judged_from).frozen.mean() for file in files[variant]]
     found = []
-    for (panel, label, scheme), variant in keys.items():
-        first = keys[panel, PANELS[panel][1][0][0], scheme]
-        mine = [run.frozen.mean() for run in read[variant.digest]]
-        ideal = [run.frozen.mean() for run in read[first.digest]]
-        lost = stats.mean_interval([a - b for a, b in zip(ideal, mine)])
-        found.append(Point(panel, label, scheme, stats.mean_interval(mine), lost))
+    for (panel, label, scheme), variant in chosen.items():
+        perfect = chosen[panel, PANELS[panel][1][0][0], scheme]
+        lost = stats.paired_interval(means[perfect], means[variant])
+        found.append(Point(panel, label, scheme, stats.mean_interval(means[variant]), lost))
     return found
 
 
@@ -125,9 +137,9 @@ def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
     figure, grid = plt.subplots(2, len(PANELS) // 2, figsize=(11, 6.2), sharey=True, layout="constrained")
     axes = grid.ravel()
     for axis, (panel, (unit, values)) in zip(axes, PANELS.items()):
-        for shift, (scheme, colour) in enumerate(zip(SCHEMES, ("#1f77b4", "#444444"))):
+        for shift, (scheme, colour) in enumerate(zip(SCHEMES, ("#0b6e4f", "#1f77b4", "#444444"))):
             mine = [p for p in found if (p.panel, p.scheme) == (panel, scheme)]
-            x = [i + 0.12 * (shift - 0.5) for i in range(len(mine))]
+            x = [i + 0.12 * (shift - 1) for i in range(len(mine))]
             lost = [p.loss for p in mine]
             spread = [[q.mean - q.low for q in lost], [q.high - q.mean for q in lost]]
             axis.errorbar(
