@@ -18,6 +18,8 @@ study = Study(
         "equal 1 bit": {"agent.name": "equal", "agent.bits": 1, **_NO_PLAN},
         "equal 2 bits": {"agent.name": "equal", "agent.bits": 2, **_NO_PLAN},
         "random": {"agent.name": "random", **_NO_PLAN},
+        # SAC + discrete SAC, learned by formulas and the bank: the weights that ship
+        "hybrid": {"agent.name": "hybrid", **_NO_PLAN},
     },
     planned={
         "paper": {"agent.plan": "shannon"},
