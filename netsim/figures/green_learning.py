@@ -134,37 +134,47 @@ def curve_rows(found: Mapping[Key, Sequence[Series]]) -> list[dict[str, object]]
 def draw_curves(
     found: Mapping[Key, Sequence[Series]], lines: Mapping[tuple[str, int], Mapping[str, float]], path: Path
 ) -> None:
-    """Fig. 4: efficiency against slot, one panel for each number of cells."""
+    """Fig. 4: efficiency against slot with 95 % intervals over drops, one panel for each number of cells."""
     panels = sorted({(preset, cells) for preset, cells, _ in found})
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.4), sharey=True, squeeze=False)
+    figure, axes = _panels(len(panels))
     longest = max(run.learn_slots for runs in found.values() for run in runs)
-    for axis, (preset, cells) in zip(axes[0], panels):
+    lowest = 1.0
+    for axis, (preset, cells) in zip(axes, panels):
         for scheme in SCHEMES:
-            runs = found[preset, cells, scheme]
+            runs, colour = found[preset, cells, scheme], _COLOURS[scheme]
             length = window(runs[0].learn_slots)
             blocks = np.stack([block_means(run.learning, length) for run in runs], axis=1)
+            points = [stats.mean_interval(block) for block in blocks]
+            mean = np.array([p.mean for p in points])
             slots = (np.arange(len(blocks)) + 1) * length / 1e3
+            axis.plot(slots, mean, color=colour, label=LABELS[scheme])
+            low, high = [p.low for p in points], [p.high for p in points]
+            axis.fill_between(slots, low, high, color=colour, alpha=0.1, lw=0)
             if runs[0].learn_slots < longest:  # learns nothing, stopped early: level from there on
-                blocks = np.concatenate([blocks, *2 * [blocks.mean(axis=0, keepdims=True)]])
-                slots = np.append(slots, [slots[-1], longest / 1e3])
-            axis.plot(slots, blocks.mean(axis=1), color=_COLOURS[scheme], label=LABELS[scheme])
-            axis.fill_between(
-                slots, blocks.min(axis=1), blocks.max(axis=1), color=_COLOURS[scheme], alpha=0.12, lw=0
-            )
+                axis.plot([slots[-1], longest / 1e3], 2 * [mean.mean()], color=colour, ls=":")
+            lowest = min(lowest, mean.min())
         for name, value in lines[preset, cells].items():
             axis.axhline(value, color="black", lw=1, ls=_STYLES[name], label=LABELS[name])
         axis.set(xlabel="slot / 1000", title=f"{cells} cells ({preset})")
         axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("energy efficiency (normalised)")
-    axes[0][-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    axes[0].set_ylim(lowest - 0.05, 1.01)  # intervals of few drops would hide the means
+    axes[0].set_ylabel("energy efficiency (normalised)")
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     _save(figure, path)
+
+
+def _panels(count: int):
+    figure, axes = plt.subplots(
+        1, count, figsize=(5.6 * count, 4.4), sharey=True, squeeze=False, layout="constrained"
+    )
+    return figure, axes[0]
 
 
 def draw_boxes(found: Mapping[Key, Sequence[Series]], path: Path) -> None:
     """Fig. 5: efficiency after convergence, single slots and means of 100 slots."""
     panels = sorted({(preset, cells) for preset, cells, _ in found})
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.4), sharey=True, squeeze=False)
-    for axis, (preset, cells) in zip(axes[0], panels):
+    figure, axes = _panels(len(panels))
+    for axis, (preset, cells) in zip(axes, panels):
         raw = [np.concatenate([last_share(run) for run in found[preset, cells, s]]) for s in SCHEMES]
         means = [
             np.concatenate([block_means(last_share(run), _BOX_MEAN) for run in found[preset, cells, s]])
@@ -180,10 +190,10 @@ def draw_boxes(found: Mapping[Key, Sequence[Series]], path: Path) -> None:
         axis.set_xticks(np.arange(len(SCHEMES)), [_SHORT[s] for s in SCHEMES], fontsize=8)
         axis.set_title(f"{cells} cells ({preset})")
         axis.grid(alpha=0.3, axis="y")
-    axes[0][0].set_ylabel("energy efficiency (normalised)")
-    axes[0][0].plot([], [], "s", color="#bbbbbb", label="single slots")
-    axes[0][0].plot([], [], "s", color="#0b6e4f", label=f"means of {_BOX_MEAN} slots")
-    axes[0][0].legend(fontsize=8, loc="lower left")
+    axes[0].set_ylabel("energy efficiency (normalised)")
+    axes[0].plot([], [], "s", color="#bbbbbb", label="single slots")
+    axes[0].plot([], [], "s", color="#0b6e4f", label=f"means of {_BOX_MEAN} slots")
+    axes[0].legend(fontsize=8, loc="lower left")
     _save(figure, path)
 
 

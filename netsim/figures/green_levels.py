@@ -185,7 +185,7 @@ _COLOURS = dict(zip(LEVELS, ("#d95f02", "#7a5195", "#1f77b4", "#0b6e4f")))
 
 def draw(found: Found, path: Path) -> None:
     """EE of every policy at every level; beside it what the levels promise beyond the bits, paired."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), sharey=True, layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.2), sharey=True, layout="constrained")
     y = np.arange(len(POLICIES))[::-1]
     for i, (level, colour) in enumerate(_COLOURS.items()):
         at = y + 0.18 * (1.5 - i)
@@ -204,7 +204,14 @@ def draw(found: Found, path: Path) -> None:
     right.set_xlabel("level less bit, paired, 95 %")
     for axis in (left, right):
         axis.grid(alpha=0.3)
-    left.legend(fontsize=8, loc="lower left")
+    for axis, means in (
+        (left, [found[key].ee.mean() for key in found]),
+        (right, [gap_of(found, *key).mean for key in found]),
+    ):
+        axis.set_xlim(min(means) - 0.08, max(means) + 0.08)  # intervals of few drops would hide the means
+    figure.legend(
+        *left.get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=len(LEVELS)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)

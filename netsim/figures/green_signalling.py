@@ -134,7 +134,7 @@ def rows(found: Sequence[Point]) -> list[dict[str, object]]:
 
 def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
     """One panel per imperfection: what it costs of the efficiency after learning, paired over drops."""
-    figure, grid = plt.subplots(2, len(PANELS) // 2, figsize=(11, 6.2), sharey=True, layout="constrained")
+    figure, grid = plt.subplots(2, len(PANELS) // 2, figsize=(11, 6.5), sharey=True, layout="constrained")
     axes = grid.ravel()
     for axis, (panel, (unit, values)) in zip(axes, PANELS.items()):
         for shift, (scheme, colour) in enumerate(zip(SCHEMES, ("#0b6e4f", "#1f77b4", "#444444"))):
@@ -154,7 +154,8 @@ def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
     axes[0].set_ylim(min(means) - 0.05, max(means) + 0.05)  # intervals of few drops would hide the means
     for line in grid:
         line[0].set_ylabel("energy efficiency lost")
-    axes[0].legend(fontsize=8)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=8, loc="outside upper center", ncols=len(SCHEMES))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)
