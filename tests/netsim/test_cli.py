@@ -205,13 +205,13 @@ def test_an_interrupted_run_leaves_no_result_and_keeps_the_old_ones(tmp_path, ca
     (file,) = tmp_path.rglob("run0.h5")
     before = file.read_bytes()
     code = (
-        "import os, signal, sys\nfrom netsim import simulate, network\n"
+        "import os, signal\nfrom netsim import network_rows\n"
         "from netsim.cli import main\n"
-        "old = network.Network._record\n"
+        "old = network_rows.Rows.slot\n"
         "def record(self, slot, *rest):\n"
         "    if slot == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    old(self, slot, *rest)\n"
-        "network.Network._record = record\n"
+        "network_rows.Rows.slot = record\n"
         f"main({[str(a) for a in arguments]!r})"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
