@@ -11,8 +11,8 @@ from phy import burst_kernels, injection_kernels
 from phy.bursts import Bursts, Received, over_threads, raise_broken
 
 # Move probability per rail below which drawing the gaps is the faster way. Break-even, QPSK to 256-QAM: 0.03
-# to 0.045 where all subcarriers fade alike, 0.02 to 0.03 where not, for rejected proposals; less with vectors of
-# 512 bits, which make the Gaussian path faster (measured).
+# to 0.045 where all subcarriers fade alike, 0.02 to 0.03 where not (rejected proposals); less with vectors of
+# 512 bits, which make the Gaussian path faster. Measured.
 SPARSE_BELOW = 0.02
 
 
