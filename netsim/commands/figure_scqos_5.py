@@ -12,7 +12,6 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_5 as figure
 from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Setting
-from netsim.systems.scqos_bank_file import load_bank
 from phy.parameters import ParameterError
 
 
@@ -32,14 +31,11 @@ def _make(request: Request, bank_name: str) -> None:
     with progress(f"{request.name}: training") as advance:
         trained.ensure([plan for mine in plans.values() for plan in mine], request.jobs, advance)
     results = {name: _done(mine) for name, mine in plans.items()}
-    bank = load_bank(bank_name)
-    bank = bank.select(~bank.in_training)
     if request.name == "scqos-table-3":
         _table_3(request, bank_name, results)
         return
-    found = figure.scores(
-        bank, bank_name, figure.LEARNERS, budget, figure.QUICK_SLOTS if request.quick else figure.NUM_SLOTS
-    )
+    num_slots = figure.QUICK_SLOTS if request.quick else figure.NUM_SLOTS
+    found = figure.scores(bank_name, figure.LEARNERS, budget, num_slots)
     path = request.out / f"scqos-5-{bank_name}.csv"
     figure.write_csv(results, found, path)
     figure.draw(results, found, path.with_suffix(".png"))

@@ -9,7 +9,7 @@ from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_7 as figure
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric, measured_floor
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank
+from netsim.systems.scqos_bank_file import judged_and_learned
 from netsim.systems.scqos_radio import Downlink
 
 
@@ -21,8 +21,7 @@ def main(request: Request) -> None:
 
 
 def _make(request: Request, bank_name: str) -> None:
-    bank = load_bank(bank_name)
-    bank = bank.select(~bank.in_training)
+    bank, _ = judged_and_learned(bank_name)
     names = ("token_f1", "bleu") if request.quick else ("minilm", "bleu")
     if request.quick:
         bank = bank.select(np.arange(40))

@@ -13,13 +13,15 @@ from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Score, Setting
 from netsim.figures.scqos_planners_plot import TABLES, draw, write_csv
 from netsim.figures.scqos_trained import Gain, Learner, Lines
-from netsim.systems.scqos_bank_file import load_bank
+from netsim.systems.scqos_bank_file import judged_and_learned
 from phy.parameters import ParameterError
 
 PROPOSED, GUIDED = Learner(), Learner(guided=True)
 GUIDED_AT = figure.SWEEPS["scqos-6"]  # of Fig. 10
-OVER = ("oracle_snr", "local_probe", "mapping 1 dB", "mapping 3 dB", "mapping 6 dB", "mapping_valid 3 dB",
-        "rate_only")  # fmt: skip
+OVER = (
+    "oracle_snr", "feature_probe", "local_probe", "mapping 1 dB", "mapping 3 dB", "mapping 6 dB",
+    "mapping_valid 3 dB", "rate_only",
+)  # fmt: skip
 
 TITLES = {
     "scqos-6": "share of 1 / 2 / 3 bits by the minimum similarity",
@@ -43,8 +45,7 @@ def trained_at(name: str) -> list[Setting]:
 
 
 def _make(request: Request, bank_name: str) -> None:
-    bank = load_bank(bank_name)
-    bank = bank.select(~bank.in_training)
+    bank, learned = judged_and_learned(bank_name)
     settings = trained_at(request.name)
     guided = [s for s in settings if s in GUIDED_AT and request.name == "scqos-10"]
     lines = Lines(
@@ -53,7 +54,7 @@ def _make(request: Request, bank_name: str) -> None:
     with progress(f"{request.name}: training") as advance:
         trained.ensure(lines.plans(), request.jobs, advance)
     with progress(request.name) as advance:
-        found = figure.sweep(request.name, bank, 60 if request.quick else 200, advance, lines)
+        found = figure.sweep(request.name, bank, 60 if request.quick else 200, advance, lines, learned)
     out = console(140)
     for table in _losses(found) if request.name == "scqos-10" else [_values(request.name, found)]:
         out.print(table)

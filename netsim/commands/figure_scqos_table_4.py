@@ -10,7 +10,7 @@ from netsim.figures import scqos_trained as trained
 from netsim.figures.scqos_planners import Setting, Slots
 from netsim.semantics.similarity import MIN_SIMILARITY, load_metric
 from netsim.semantics.text_codec import load_text_codec
-from netsim.systems.scqos_bank_file import load_bank
+from netsim.systems.scqos_bank_file import judged_and_learned, load_bank
 from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_radio import Downlink
 from phy.parameters import ParameterError
@@ -35,13 +35,12 @@ def _choices(request: Request, bank_name: str) -> None:
     )
     with progress(f"{request.name}: training") as advance:
         trained.ensure(plans, request.jobs, advance)
-    bank = load_bank(bank_name)
-    bank = bank.select(~bank.in_training)
-    slots = Slots(Downlink(), Utility(), bank, NUM_SLOTS)
+    bank, learned = judged_and_learned(bank_name)
+    slots = Slots(Downlink(), Utility(), bank, NUM_SLOTS, learned)
     length = bank.length[slots.item]
     rows = figure.choices(trained.PROPOSED, length, trained.judged(slots, plans).bits)
     for policy, _, plan in slots.policies():
-        if policy in ("local_probe", "aware_in"):
+        if policy in ("feature_probe", "local_probe", "aware_in"):
             rows += figure.choices(policy, length, plan.bits)
     table = Table(title="share of 1 / 2 / 3 bits by words of the sentence", header_style="bold")
     table.add_column("words")

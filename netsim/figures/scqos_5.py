@@ -23,7 +23,7 @@ from netsim.figures import scqos_trained as trained
 from netsim.figures.plateau import LEAST_SEGMENTS, Plateau, plateau
 from netsim.figures.scqos_planners import Score, Setting, Slots, planners
 from netsim.figures.scqos_trained import Learner
-from netsim.systems.scqos_bank import Bank
+from netsim.systems.scqos_bank_file import judged_and_learned
 from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_radio import Downlink
 
@@ -32,6 +32,7 @@ PLANNERS = (
     "aware_in",
     "aware_cf",
     "local_probe",
+    "feature_probe",
     "oracle_snr",
     "equal 1",
     "mapping 3 dB",
@@ -43,11 +44,12 @@ SLOTS_PER_ITERATION = 100  # of a lane
 
 
 def scores(
-    bank: Bank, bank_name: str, learners: Sequence[Learner], budget: trained.Budget, num_slots: int
+    bank_name: str, learners: Sequence[Learner], budget: trained.Budget, num_slots: int
 ) -> list[Score]:
     """Everybody at the default setting, planners first; the trainings must be done."""
     setting = Setting()
-    slots = Slots(Downlink(), Utility(), bank, num_slots)
+    judged, learned = judged_and_learned(bank_name)
+    slots = Slots(Downlink(), Utility(), judged, num_slots, learned)
     found, earned = planners(setting, slots)
     lines = trained.Lines(dict.fromkeys(learners, (setting,)), bank_name, budget)
     return found + lines(setting, slots, earned)

@@ -7,7 +7,7 @@ noise realisations, so that the slots are the only source of chance and policies
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from netsim import stats
 from netsim.streams import Streams
 from netsim.systems.scqos_bank import Bank, moments, record
 from netsim.systems.scqos_beliefs import (
+    aware_belief,
     aware_bracket,
     aware_plan,
     mapping_belief,
@@ -25,6 +26,7 @@ from netsim.systems.scqos_beliefs import (
 from netsim.systems.scqos_mdp import ActionSpace
 from netsim.systems.scqos_model import Utility
 from netsim.systems.scqos_oracles import Plan, Planner, equal_plan, expected_psi, plan_snr, random_plan
+from netsim.systems.scqos_predictor import predicted_valid
 from netsim.systems.scqos_radio import (
     Downlink,
     assigned_channel,
@@ -49,12 +51,23 @@ Earned = dict[str, np.ndarray]  # Psi float64[t] of each planner
 
 
 class Slots:
-    """`num_slots` slots of one setting, and what plans are worth in them."""
+    """`num_slots` slots of one setting, and what plans are worth in them.
+
+    Args:
+        bank: sentences to be sent. learned: others, which whoever learns has seen before; none: nobody.
+    """
 
     def __init__(
-        self, downlink: Downlink, utility: Utility, bank: Bank, num_slots: int, seed: int = SEED
+        self,
+        downlink: Downlink,
+        utility: Utility,
+        bank: Bank,
+        num_slots: int,
+        learned: Bank | None = None,
+        seed: int = SEED,
     ) -> None:
         self.downlink, self.utility, self.bank, self.num_slots = downlink, utility, bank, num_slots
+        self.learned = learned
         self.space = ActionSpace(downlink.num_ues, downlink.num_subchannels, downlink.num_tx_ant)
         self.streams = Streams(seed)
         rng = self.streams.sequential("figure/scqos/fading")
@@ -100,6 +113,10 @@ class Slots:
         probe = probe_belief(self.bank.clean, self.mean, self.utility, self.item, self.snr_db)
         plan = self.best(probe)
         yield "local_probe", self.psi(plan), plan
+        if self.learned is not None:
+            valid = predicted_valid(self.learned, self.bank.embedding, self.utility.min_similarity)
+            plan = self.best(aware_belief(replace(self.own, valid=valid), self.item, self.snr_db))
+            yield "feature_probe", self.psi(plan), plan
         for step_db in STEPS_DB:
             plan = self.mapping(step_db)
             yield f"mapping {step_db:g} dB", self.psi(plan), plan
@@ -181,14 +198,15 @@ def sweep(
     num_slots: int,
     advance: Callable[[int, int], None] = lambda done, total: None,
     learners: Callable[[Setting, Slots, Earned], list[Score]] = lambda setting, slots, earned: [],
+    learned: Bank | None = None,
 ) -> list[Score]:
     """All policies at all settings of the figure; `learners` adds those of trained agents, given the slots
-    and what the planners earn in them.
+    and what the planners earn in them; `learned`: what `Slots` takes.
     """
     found = []
     for done, setting in enumerate(SWEEPS[name], 1):
         downlink = Downlink(power_dbm=setting.power_dbm, bandwidth_hz=setting.bandwidth_hz)
-        slots = Slots(downlink, Utility(min_similarity=setting.min_similarity), bank, num_slots)
+        slots = Slots(downlink, Utility(min_similarity=setting.min_similarity), bank, num_slots, learned)
         scores, earned = planners(setting, slots)
         found += scores + learners(setting, slots, earned)
         advance(done, len(SWEEPS[name]))

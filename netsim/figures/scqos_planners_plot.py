@@ -17,9 +17,10 @@ AXES = {
     "scqos-9": ("bandwidth_hz", "bandwidth [kHz]", 1e3),
 }
 LINES = (
-    "aware_in", "aware_cf", "local_probe", "oracle_snr", "hybrid", "mapping 3 dB", "rate_only", "random"
+    "aware_in", "aware_cf", "local_probe", "feature_probe", "oracle_snr", "hybrid", "mapping 3 dB",
+    "rate_only", "random",
 )  # fmt: skip
-BARS = ("oracle_snr", "hybrid", "local_probe", "aware_cf")
+BARS = ("oracle_snr", "hybrid", "feature_probe", "local_probe", "aware_cf")
 TABLES = ("mapping 1 dB", "mapping 3 dB", "mapping 6 dB", "mapping_valid 6 dB", "hybrid")
 
 

@@ -97,6 +97,12 @@ def learning_bank(name: str) -> str:
     return LEARNING.get(name, name)
 
 
+def judged_and_learned(name: str) -> tuple[Bank, Bank]:
+    """The sentences of the bank `name` that agents are judged on, and those that they learn from."""
+    bank, learning = load_bank(name), load_bank(learning_bank(name))
+    return bank.select(~bank.in_training), learning.select(learning.in_training)
+
+
 def shipped_banks() -> list[str]:
     """Names of the banks that ship, the scenario's own first."""
     return [name for name in ("english", "grammar") if (WEIGHTS / f"{name}.bank.npz").is_file()]
