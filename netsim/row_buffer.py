@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +49,8 @@ class RowBuffer:
 
     A row is packed into bytes where it is recorded (`record`), and some thousand packed rows become columns
     together, as strided views of one array. `struct` costs 25 ns a number and refuses what does not fit, a
-    float for an integer too, so that a wrong value is named where it is recorded.
+    float for an integer too, so that a wrong value is named where it is recorded. Rows of a `late` table wait
+    before they are packed, since that is when their numbers are looked at.
     """
 
     def __init__(self, table: Table, store: Store, rows: int) -> None:
@@ -67,11 +69,31 @@ class RowBuffer:
         self._filled = 0
         self._store = store
         self._arrays: Columns = {}
-        self.record: Callable[..., None] = self._compiled()
+        self._waiting: list[Callable[[], None]] = []
+        self._pack_row: Callable[..., None] = self._compiled()
+        self.record: Callable[..., None] = self._hold if table.late else self._pack_row
         """Adds one row, its columns as keyword arguments."""
 
     def add(self, columns: Sequence[Sequence[Any]]) -> None:
         """Add some rows given as equally long columns of Python values, in the order of the schema."""
+        if self.table.late:
+            self._wait(partial(self._pack_rows, columns))
+        else:
+            self._pack_rows(columns)
+
+    def _hold(self, **columns: Any) -> None:
+        if self._locked is not None:
+            raise self._too_late()
+        if columns.keys() != self._wanted:
+            raise TypeError(f"columns {', '.join(columns)}: must be {', '.join(self.names)}")
+        self._wait(partial(self._pack_row, **columns))
+
+    def _wait(self, pack: Callable[[], None]) -> None:
+        self._waiting.append(pack)
+        if len(self._waiting) >= _WAITING:
+            self.drain()
+
+    def _pack_rows(self, columns: Sequence[Sequence[Any]]) -> None:
         try:
             packable = list(columns)
             for index, width in self._texts:
@@ -85,7 +107,10 @@ class RowBuffer:
             self.drain()
 
     def drain(self) -> None:
-        """Turn all packed rows into columns and hand full buffers to the store."""
+        """Turn all waiting rows into columns and hand full buffers to the store."""
+        waiting, self._waiting = self._waiting, []
+        for pack in waiting:
+            pack()
         if self._packed:
             rows = np.frombuffer(bytes(self._packed), self._row)
             self._packed.clear()

@@ -9,7 +9,7 @@ documentation) reads the schema, so a column is described in one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -57,11 +57,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name, one line on what a row is, and its columns in order."""
+    """A table: its name, one line on what a row is, and its columns in order. `late`: rows hold numbers that
+    are found when somebody looks at them, so they wait as they are until many do.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    late: bool = False
 
 
 FATES = ("queued", "delivered", "dropped")
@@ -284,8 +287,13 @@ def extended(*extra: Table, base: Mapping[str, Table] = TABLES) -> Mapping[str, 
                     "int32, int64, float32, float64 or S<n>"
                 )
             names.append(column.name)
-        tables[table.name] = Table(known.name, known.description, known.columns + table.columns)
+        tables[table.name] = replace(known, columns=known.columns + table.columns)
     return MappingProxyType(tables)
+
+
+def late(tables: Mapping[str, Table], *names: str) -> Mapping[str, Table]:
+    """`tables` with those of these names `late`."""
+    return MappingProxyType(dict(tables) | {name: replace(tables[name], late=True) for name in names})
 
 
 def markdown(tables: Mapping[str, Table] = TABLES) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from netsim.semantics.sbq_mapping import BITS_PER_SYMBOL, mapping_of
-from netsim.semantics.similarity import load_metric
+from netsim.semantics.similarity import Memory, load_metric
 from netsim.semantics.text_codec import TextCodec
 from netsim.streams import Streams
 from netsim.systems.scqos import Scqos
@@ -29,6 +29,7 @@ from phy.units import linear_to_db
 from phy.waveform import equalised_waveform, transmit_waveform
 
 _NO_PAYLOAD = np.empty(0, np.uint8)
+_DECODED = 20_000  # sentences that are remembered by what arrived of them
 
 
 class TabledMeaning:
@@ -94,6 +95,7 @@ class ChainMeaning:
         energy = scenario.semantics.energy
         self._air = {n: self._on_air(n, bank.energy if energy == "bank" else energy) for n in choices}
         self._backlog = Backlog(self._judge)
+        self._decoded = Memory(_DECODED)  # sentences by received features and bits
         self.num_items = bank.num_items
         self.sources: Sequence[str] = [
             f"text codec {codec.name} ({codec.sha256[:12]}), similarity {self._metric.name} "
@@ -211,10 +213,15 @@ class ChainMeaning:
 
     def _judge(self, item: np.ndarray, features: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """Similarities float64[k] of received features; equal ones, as error-free ones are, decoded once."""
-        keyed = np.column_stack([features, bits.astype(np.float32)])
-        _, first, back = np.unique(keyed, axis=0, return_index=True, return_inverse=True)
-        sentences = self._codec.decode(features[first], bits[first] if self._compensated else None)
-        return self._metric.sim([self._bank.sentences[i] for i in item], [sentences[i] for i in back.ravel()])
+        keys = [row.tobytes() for row in np.column_stack([features, bits.astype(np.float32)])]
+        sentences = {key: self._decoded[key] for key in keys if key in self._decoded}
+        new = {key: row for row, key in enumerate(keys) if key not in sentences}
+        if new:
+            rows = np.array(list(new.values()))
+            read = self._codec.decode(features[rows], bits[rows] if self._compensated else None)
+            for key, sentence in zip(new, read):
+                sentences[key] = self._decoded[key] = sentence
+        return self._metric.sim([self._bank.sentences[i] for i in item], [sentences[key] for key in keys])
 
 
 def described(bank: Bank) -> str:

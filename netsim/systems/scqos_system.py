@@ -30,7 +30,7 @@ from netsim.systems.scqos_radio import (
 )
 from netsim.systems.scqos_world import ScqosWorld
 from netsim.systems.scqos_worth import SlotWorth
-from netsim.trace_schema import DELIVERED, DROPPED, INDEX, REAL, Column, Table, extended
+from netsim.trace_schema import DELIVERED, DROPPED, INDEX, REAL, Column, Table, extended, late
 from phy.bursts import Received
 
 SENTENCES = Table(
@@ -133,7 +133,9 @@ class ScqosSystem:
     """One cell, one agent, a sentence for each user in each slot."""
 
     nodes: Sequence[Node] = (Node("cell0", "agent0"),)
-    tables: Mapping[str, Table] = extended(SENTENCES, BEAMS)
+    tables: Mapping[str, Table] = late(
+        extended(SENTENCES, BEAMS), "slots", "packets", "decisions", "sentences"
+    )
     combine: Callable[[Sequence[tuple[float, ...]]], float] | None = None  # no central controller
 
     def __init__(self, scenario: Scqos, meaning: Meaning, streams: Streams) -> None:

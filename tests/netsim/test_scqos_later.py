@@ -11,6 +11,7 @@ from netsim import params, simulate
 from netsim.recorder import MemoryTrace
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_later import FULL, Backlog, Later
+from netsim.systems.scqos_meaning import ChainMeaning
 from netsim.systems.scqos_policies import make_policy, scenario_bank
 
 
@@ -64,6 +65,22 @@ class Watcher:
     def learn(self, transition):
         assert type(transition.reward) is float  # once somebody watches, no number waits
         self.rewards.append(transition.reward)
+
+
+def test_a_run_that_nobody_watches_is_judged_in_batches(monkeypatch):
+    """Neither the conductor nor the rows of the trace look at a number before many wait."""
+    calls = []
+    judged = ChainMeaning._judge
+
+    def counted(self, item, features, bits):
+        calls.append(len(item))
+        return judged(self, item, features, bits)
+
+    monkeypatch.setattr(ChainMeaning, "_judge", counted)
+    values = {"phy": "bit", "slots": 150, "semantics.bank": "grammar", "semantics.metric": "token_f1"}
+    scenario = params.override(Scqos(), {**values, "agent.name": "random"})
+    simulate.run_in_memory(scenario)
+    assert sum(calls) == 450 and max(calls) >= FULL and len(calls) <= 4
 
 
 @pytest.mark.parametrize("phy", ["paper", "bit"])
