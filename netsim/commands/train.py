@@ -11,12 +11,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from netsim import stats, training
 from netsim.cli import Parser, resolved
 from netsim.commands.figure_request import console, progress
 from netsim.figures import learning_curve
+from netsim.figures.plateau import LEAST_SEGMENTS, plateau
 from phy.parameters import ParameterError
 
 _LAST = 100  # iterations behind the training reward that is printed
@@ -172,4 +174,16 @@ def _report(plan: training.Plan, results: Sequence[training.Result]) -> None:
         screen.print(f"over seeds: {over.mean:.2f} [{over.low:.2f}, {over.high:.2f}] (95 %, Student t)")
     episodes = len(results[0].evaluation["reward"])
     screen.print(f"reward per slot; {episodes} episodes of world seed {training.EVALUATION_SEED}, never seen")
+    spent = [f"{result.about['cpu_s']:.0f}" for result in results if "cpu_s" in result.about]
+    if spent:
+        screen.print(f"CPU s a training: {', '.join(spent)}")
+    if min(len(result.judged) for result in results) >= LEAST_SEGMENTS:
+        flat = plateau(np.stack([result.judged for result in results]))
+        span = f"{100 * flat.gain:+.1f} % [{100 * flat.low:+.1f}, {100 * flat.high:+.1f}]"
+        reached = "flat" if flat.reached else "not flat"
+        begins = training.SEGMENT * flat.begins
+        screen.print(
+            f"worlds not learned from, last half: {flat.level:.3f}, gain {span}, {reached}; 99 % of it after "
+            f"{begins} iterations"
+        )
     screen.print(f"weights, learning-curve.csv, .png, evaluation.csv: {folder}")
