@@ -10,7 +10,7 @@ from rich.table import Table
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_planners as figure
 from netsim.figures import scqos_trained as trained
-from netsim.figures.scqos_planners import Score, Setting
+from netsim.figures.scqos_planners import Score
 from netsim.figures.scqos_planners_plot import TABLES, draw, write_csv
 from netsim.figures.scqos_trained import Gain, Learner, Lines
 from netsim.systems.scqos_bank_file import judged_and_learned
@@ -38,15 +38,9 @@ def main(request: Request) -> None:
         _make(request, name)
 
 
-def trained_at(name: str) -> list[Setting]:
-    """Settings of a figure at which agents are trained: the lines through the default setting."""
-    lines = {s for sweep in ("scqos-6", "scqos-8", "scqos-9") for s in figure.SWEEPS[sweep]}
-    return [setting for setting in figure.SWEEPS[name] if setting in lines]
-
-
 def _make(request: Request, bank_name: str) -> None:
     bank, learned = judged_and_learned(bank_name)
-    settings = trained_at(request.name)
+    settings = trained.trained_at(request.name)
     guided = [s for s in settings if s in GUIDED_AT and request.name == "scqos-10"]
     lines = Lines(
         {GUIDED: guided, PROPOSED: settings}, bank_name, trained.budget(request.slots, request.quick)

@@ -13,7 +13,7 @@ import numpy as np
 from netsim import params, stats, training
 from netsim.agents import files
 from netsim.figures import trainings
-from netsim.figures.scqos_planners import REFERENCE, Earned, Score, Setting, Slots
+from netsim.figures.scqos_planners import REFERENCE, SWEEPS, Earned, Score, Setting, Slots
 from netsim.systems import scqos_learning
 from netsim.systems.scqos import Scqos
 from netsim.systems.scqos_mdp import Previous, nothing
@@ -105,14 +105,25 @@ def _changed(scenario: Scqos, values: dict[str, Any]) -> Scqos:
     return changed
 
 
+def trained_at(name: str) -> list[Setting]:
+    """Settings of a figure at which agents are trained: all thresholds at the default power and bandwidth; of
+    powers and bandwidths the ends and the default.
+    """
+    ends = [SWEEPS[sweep][k] for sweep in ("scqos-8", "scqos-9") for k in (0, -1)]
+    chosen = {*SWEEPS["scqos-6"], *ends}
+    return [setting for setting in SWEEPS[name] if setting in chosen]
+
+
 def wanted(
     learners: Iterable[Learner], settings: Iterable[Setting], bank: str, budget: Budget
 ) -> list[training.Plan]:
-    """The trainings behind a figure."""
+    """The trainings behind a figure; of the mapping-guided ones a seed."""
     plans = []
     for setting in settings:
         iterations, seeds = budget.at(setting)
-        plans += [learner.plan(setting, bank, seed, iterations) for learner in learners for seed in seeds]
+        for learner in learners:
+            mine = seeds[:1] if learner.guided else seeds
+            plans += [learner.plan(setting, bank, seed, iterations) for seed in mine]
     return plans
 
 
