@@ -35,6 +35,7 @@ PLANNERS = (
     "feature_probe",
     "oracle_snr",
     "equal 1",
+    "equal 2",
     "mapping 3 dB",
     "rate_only",
     "random",
@@ -198,7 +199,7 @@ def draw(results: Mapping[str, Sequence[training.Result]], found: Sequence[Score
         right.axhline(s.psi, color="0.3", linestyle=("--", ":", "-.")[k % 3], linewidth=0.9)
     for s, y in zip(lines, _apart([s.psi for s in lines], 0.05)):
         right.annotate(s.policy, (1.01, y), xycoords=("axes fraction", "data"), fontsize=7, va="center")
-    title = "(b) thick: unseen sentences, no exploration; thin: while learning"
+    title = "(b) agents; thick: unseen sentences, no exploration; thin: while learning"
     right.set(title=title, ylabel="effective SC-QoS of a slot")
     right.set_ylim(bottom=min(s.psi for s in lines) - 0.05)
     for panel in (left, right):
