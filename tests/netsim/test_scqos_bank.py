@@ -226,3 +226,30 @@ def test_sentences_are_chosen_by_hash():
     chosen = smallest_hashes([*sentences, *sentences], 10)
     assert len(set(chosen)) == 10
     assert chosen == smallest_hashes(sentences[::-1], 10)
+
+
+def test_sentences_for_learning_are_not_those_of_judging(monkeypatch):
+    """Whole ones first, then stretches that are none of them, of every length as many."""
+    from types import SimpleNamespace
+
+    from netsim.commands import bank as command
+
+    judge = synthetic_bank(np.random.default_rng(0), 30, 2)
+    judged = judge.select(~judge.in_training).sentences
+    whole = [f"whole sentence number {'x' * k}" for k in range(1, 4)]
+    spans = [
+        "a b c",
+        *whole,
+        *(f"a b c {'y' * k}" for k in range(1, 9)),
+        *(f"a b c d {k * 'z'}" for k in (1, 2, 3)),
+    ]
+    monkeypatch.setattr(command, "load_text", lambda *_, **__: SimpleNamespace(sentences=[*whole, *judged]))
+    monkeypatch.setattr(
+        command, "covered_spans", lambda *_, **__: [*spans, *judged, "one two three four five six"]
+    )
+    codec = SimpleNamespace(vocabulary=range(7), max_words=5)
+    found, source = command._for_learning("sotu", codec, judge, 8)
+    assert sorted(found[:3]) == sorted(whole) and "3 whole sentences, 5 stretches" in source
+    assert len(set(found)) == 8 and not set(found) & set(judged)
+    lengths = [len(s.split()) for s in found[3:]]
+    assert lengths.count(4) == 3 and lengths.count(5) == 2
