@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from netsim import params
+from netsim.agents.own import fingerprint, is_own, make
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.network import Network
 from netsim.recorder import MemoryTrace, Recorder
@@ -55,8 +56,11 @@ def prepare(
             the same policies from run to run).
     """
     streams = Streams(scenario.seed, run)
-    system, own = scenario.build(streams)
-    return Prepared(scenario, system, own if policies is None else policies, streams)
+    system, named = scenario.build(streams)
+    if policies is None:
+        own = is_own(scenario.policy_name)
+        policies = make(scenario, streams, system.nodes) if own else named
+    return Prepared(scenario, system, policies, streams)
 
 
 def run_in_memory(
@@ -99,8 +103,11 @@ def run_to_file(
 
 
 def result_folder(scenario: Scenario, out: Path) -> Path:
-    """`out/<scenario>/<digest>`: equal scenarios share a folder, different ones never meet."""
-    return out / scenario.name / params.digest(scenario)
+    """`out/<scenario>/<digest>`: equal scenarios share a folder, different ones never meet; a policy of the
+    user's own adds what its file holds.
+    """
+    own = f"-{fingerprint(scenario.policy_name)}" if is_own(scenario.policy_name) else ""
+    return out / scenario.name / f"{params.digest(scenario)}{own}"
 
 
 def attributes(scenario: Scenario, run: int) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netsim.agents.own import policy_rule
 from phy.parameters import Checked, between, non_negative, one_of, parameter
 
 PLANNERS = ("random", "equal", "prop", "je_equal", "je_qse", "myopic", "sum_packets")
@@ -15,7 +16,7 @@ class Agent(Checked):
     """Who allocates, and what it believes."""
 
     name: str = parameter(
-        "je_qse", meaning="policy", source="docs/papers/toscn.md", rule=one_of(*PLANNERS, *LEARNERS)
+        "je_qse", meaning="policy", source="docs/papers/toscn.md", rule=policy_rule(*PLANNERS, *LEARNERS)
     )
     compression: float = parameter(
         0.85,

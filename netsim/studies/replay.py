@@ -110,7 +110,8 @@ def replay(trace: Trace, slot: int, ue: int, level: str | None = None) -> Replay
         changed = params.override(scenario, {"phy": level})
         assert isinstance(changed, Scenario)
         scenario = changed
-    system = simulate.prepare(scenario, trace.attributes["run"]).system
+    # no policy acts here, and the trace may name a file of somebody else's
+    system = simulate.prepare(scenario, trace.attributes["run"], policies=()).system
     if not 0 <= ue < system.num_ues:
         raise ParameterError(f"--ue {ue}: must be in 0..{system.num_ues - 1}, the devices of {trace.name}")
     _advance(system, scenario, slot)

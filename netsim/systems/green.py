@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from netsim.agents.dqn import DqnParameters
 from netsim.agents.drqn import DrqnParameters
+from netsim.agents.own import policy_rule
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.clocks import Clocks
 from netsim.link import LEVELS
@@ -37,7 +38,7 @@ class Agent(Checked):
         meaning="policy of every station: level1 (lowest power, best k for the measured SINR), fixed, greedy "
         "(full power, random k), random, silent; drqn, dqn, dqn_woec (reward without the energy term) learn",
         source="specification 6",
-        rule=one_of(*RULES, *LEARNERS),
+        rule=policy_rule(*RULES, *LEARNERS),
     )
     plan: str = parameter(
         "world",

@@ -11,6 +11,7 @@ from netsim import params
 from netsim.agents import files
 from netsim.agents.dqn import dqn
 from netsim.agents.drqn import drqn
+from netsim.agents.own import is_own
 from netsim.agents.policy import DeferredPolicy, Policy, Transition
 from netsim.agents.q_learning import Stations
 from netsim.agents.stations import StationAgent
@@ -126,7 +127,9 @@ class FrozenAfter:
 
 
 def build(scenario: Green, streams: Streams) -> tuple[GreenSystem, list[Policy | DeferredPolicy]]:
-    """The system and one policy for every station."""
+    """The system and one policy for every station (none if it is the user's own: `netsim.simulate.prepare`
+    makes it).
+    """
     sentences, link = None, None
     if scenario.phy != "paper":
         from netsim.systems.green_bits import CellLink, Sentences
@@ -134,6 +137,8 @@ def build(scenario: Green, streams: Streams) -> tuple[GreenSystem, list[Policy |
         sentences, link = Sentences(scenario), CellLink(scenario, streams)
     system = GreenSystem(scenario, streams, sentences, link)
     cells = range(system.num_ues)
+    if is_own(scenario.agent.name):
+        return system, []
     if scenario.agent.name in RULES:
         return system, [StationPolicy(scenario, system, streams, m) for m in cells]
     stations, view = learners(scenario, streams), StationView(scenario.codec.num_levels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from netsim.agents.own import policy_rule
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.link import LEVELS
 from netsim.scenario import Scenario
@@ -108,7 +109,9 @@ class Semantics(Checked):
 class Agent(Checked):
     """Who controls bits, subchannels, band and power."""
 
-    name: str = parameter("mapping", meaning="policy", source="scqos 6.3", rule=one_of(*POLICIES, *LEARNERS))
+    name: str = parameter(
+        "mapping", meaning="policy", source="scqos 6.3", rule=policy_rule(*POLICIES, *LEARNERS)
+    )
     plan: str = parameter(
         "world",
         meaning="latency formula that planners believe in: utility.latency (world), shannon, qam, ofdm",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from netsim.agents.own import is_own
 from netsim.agents.policy import DeferredPolicy, Policy
 from netsim.streams import Streams
 from netsim.systems.scqos import LEARNERS, Scqos
@@ -147,7 +148,7 @@ def scenario_bank(scenario: Scqos) -> Bank:
 
 
 def build(scenario: Scqos, streams: Streams) -> tuple[ScqosSystem, list[Policy | DeferredPolicy]]:
-    """The system and its one policy."""
+    """The system and its one policy (none if it is the user's own: `netsim.simulate.prepare` makes it)."""
     bank = scenario_bank(scenario)
     system = ScqosSystem(scenario, make_meaning(scenario, bank, streams), streams)
-    return system, [make_policy(scenario, bank, streams)]
+    return system, [] if is_own(scenario.agent.name) else [make_policy(scenario, bank, streams)]

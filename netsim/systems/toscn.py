@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from netsim.agents.catalogue import LEARNERS, Agent
+from netsim.agents.own import is_own
 from netsim.agents.policy import Policy
 from netsim.link import Grants, Link, Radio
 from netsim.link_partial import Partial
@@ -140,7 +141,9 @@ class Toscn(Scenario):
     @property
     def policy_text(self) -> str:
         plans = f", plans with the rate of {self.agent.plan}"
-        return self.agent.name + ("" if self.agent.name in ("random", *LEARNERS) else plans)
+        return self.agent.name + (
+            "" if self.agent.name in ("random", *LEARNERS) or is_own(self.agent.name) else plans
+        )
 
     @property
     def total_bandwidth_hz(self) -> float:

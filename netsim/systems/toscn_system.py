@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from netsim.agents.own import is_own
 from netsim.agents.policy import Policy
 from netsim.buffer import Buffer
 from netsim.link import Block, Grants, Link, PaperLink
@@ -80,10 +81,12 @@ def make_policy(scenario: Toscn, link: Link, model: Model, streams: Streams) -> 
 
 
 def build(scenario: Toscn, streams: Streams) -> tuple[ToscnSystem, list[Policy]]:
-    """The system and its one policy."""
+    """The system and its one policy (none if it is the user's own: `netsim.simulate.prepare` makes it)."""
     link, task = make_link(scenario, streams), make_task(scenario, streams)
-    policy = make_policy(scenario, link, task.model, streams)
-    return ToscnSystem(scenario, link, task, streams), [policy]
+    system = ToscnSystem(scenario, link, task, streams)
+    if is_own(scenario.agent.name):
+        return system, []
+    return system, [make_policy(scenario, link, task.model, streams)]
 
 
 class ToscnSystem:
