@@ -26,15 +26,18 @@ def main(request: Request) -> None:
     out = console(150)
     size = f"{plan.drops} drops, {plan.learn_slots} slots of learning, {plan.slots} slots judged"
     out.print(_table(found, f"green, 3 cells, EE ± 95 %: {size}"))
-    for order in figure.orders(found):
-        turned = "; ".join(" and ".join(pair) for pair in order.reversed_pairs) or "none"
+    orders = figure.orders(found)
+    order_path = path.with_name(f"{request.name}-order.csv")
+    write_csv(figure.order_rows(orders), order_path)
+    for order in orders:
+        turned = "; ".join(" > ".join(pair) for pair in order.reversed_pairs) or "none"
         out.print(
             f"{order.level} against {figure.LAST}: Kendall's tau {order.tau.mean:.2f} "
             f"[{order.tau.low:.2f}, {order.tau.high:.2f}]; of {order.separated} pairs that are apart at "
             f"{figure.LAST}, the other way round: {turned}",
             markup=False,
         )
-    out.print(f"data: {path}, picture: {path.with_suffix('.png')}", markup=False)
+    out.print(f"data: {path}, {order_path}, picture: {path.with_suffix('.png')}", markup=False)
 
 
 def _table(found: figure.Found, title: str) -> Table:

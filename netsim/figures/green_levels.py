@@ -152,7 +152,8 @@ def gap_of(found: Found, level: str, policy: str) -> stats.Interval:
 @dataclass(frozen=True)
 class Order:
     """How the ranking at a level agrees with that at `bit`: Kendall's tau; pairs of policies whose difference
-    excludes 0 at `bit`, and how many of them are the other way round in the mean of the level.
+    excludes 0 at `bit`, and those of them, the better one at `bit` first, that are the other way round in
+    the mean of the level.
     """
 
     level: str
@@ -173,11 +174,22 @@ def orders(found: Found) -> list[Order]:
         tau = ranking.kendall(here, last, rng)
         pairs = ranking.swaps(here, last, rng)
         clear = [p for p in pairs if p.gap_b.low > 0.0 or p.gap_b.high < 0.0]
-        turned = tuple(
-            (POLICIES[p.first], POLICIES[p.second]) for p in clear if p.gap_a.mean * p.gap_b.mean < 0
-        )
-        made.append(Order(level, tau, len(clear), turned))
+        turned = [p for p in clear if p.gap_a.mean * p.gap_b.mean < 0.0]
+        by_rank = [(p.first, p.second) if p.gap_b.mean > 0.0 else (p.second, p.first) for p in turned]
+        names = tuple((POLICIES[a], POLICIES[b]) for a, b in by_rank)
+        made.append(Order(level, tau, len(clear), names))
     return made
+
+
+def order_rows(found: Sequence[Order]) -> list[dict[str, object]]:
+    """A row a level; pairs as text."""
+    return [
+        {
+            "level": o.level, "tau": o.tau.mean, "low": o.tau.low, "high": o.tau.high, "drops": o.tau.n,
+            "pairs_apart_at_bit": o.separated, "reversed": "; ".join(" > ".join(p) for p in o.reversed_pairs),
+        }
+        for o in found
+    ]  # fmt: skip
 
 
 _COLOURS = dict(zip(LEVELS, ("#d95f02", "#7a5195", "#1f77b4", "#0b6e4f")))

@@ -85,7 +85,8 @@ def test_orders_name_the_pairs_that_turn():
             found[level, policy] = green_levels.Scores(ee, ee, ee, ee, ee)
     by_level = {order.level: order for order in green_levels.orders(found)}
     assert set(by_level) == set(green_levels.LEVELS) - {"bit"}
-    assert by_level["paper"].reversed_pairs == ((one, other),)
+    assert by_level["paper"].reversed_pairs == ((other, one),)  # the better one at `bit` first
+    assert green_levels.order_rows(list(by_level.values()))[0]["reversed"] == f"{other} > {one}"
     count = len(ranks)
     assert by_level["paper"].tau.mean == pytest.approx(1.0 - 4.0 / (count * (count - 1)))
     assert by_level["table"].tau.mean == 1.0
