@@ -15,7 +15,7 @@ study = Study(
         "equal .85": {"agent.name": "equal", "agent.compression": 0.85, **_NO_PLAN},
         "prop .85": {"agent.name": "prop", "agent.compression": 0.85, **_NO_PLAN},
         "random": {"agent.name": "random", **_NO_PLAN},
-        # learned by the paper's formulas: the weights that ship
+        # the weights that ship for this packet size: learned on the capped rate (docs/agents.md)
         "DDPG": {"agent.name": "ddpg", **_NO_PLAN},
         "A3C": {"agent.name": "a3c", **_NO_PLAN},
         "greedy + compression": {"agent.name": "greedy_sc", **_NO_PLAN},
