@@ -17,7 +17,7 @@ from netsim.systems.scqos_bank_file import judged_and_learned
 from phy.parameters import ParameterError
 
 PROPOSED, GUIDED = Learner(), Learner(guided=True)
-GUIDED_AT = figure.SWEEPS["scqos-6"]  # of Fig. 10
+GUIDED_AT = figure.SWEEPS["scqos-6"][1:4]  # of Fig. 10
 OVER = (
     "oracle_snr", "feature_probe", "local_probe", "mapping 1 dB", "mapping 3 dB", "mapping 6 dB",
     "mapping_valid 3 dB", "rate_only",

@@ -92,22 +92,24 @@ def _shares(plt, found: list[Score]):
 
 
 def _losses(plt, found: list[Score]):
-    """Loss of the mapping-guided policies against oracle_snr over the bandwidth, a panel per threshold."""
+    """Loss of the mapping-guided policies against oracle_snr over the bandwidth, a panel per threshold; the
+    points of one bandwidth stand side by side, what is out of sight lies above 100 %.
+    """
     figure, panels = plt.subplots(1, len(THRESHOLDS), figsize=(15, 3.8), sharey=True, layout="constrained")
     for panel, threshold in zip(panels, THRESHOLDS):
         here = [s for s in found if s.min_similarity == threshold]
         best = np.array([s.psi for s in here if s.policy == "oracle_snr"])
-        for policy in _present(TABLES, here):
+        for k, policy in enumerate(_present((*TABLES, "hybrid, mapping-guided"), found)):
             mine = [s for s in here if s.policy == policy]
             at = [BANDWIDTHS_HZ.index(s.bandwidth_hz) for s in mine]  # agents: not trained at every point
             y = np.array([s.loss for s in mine])
             spread = np.array([y - [s.loss_low for s in mine], np.array([s.loss_high for s in mine]) - y])
-            x = np.array(BANDWIDTHS_HZ)[at] / 1e3
-            style = {"marker": "o", "markersize": 3, "capsize": 2, "label": policy}
+            x = np.array(BANDWIDTHS_HZ)[at] / 1e3 + 2.0 * (k - 2)
+            style = {"marker": "o", "markersize": 3, "capsize": 2, "label": policy, "color": f"C{k}"}
             panel.errorbar(x, 100 * y / best[at], yerr=100 * spread / best[at], **style)
         panel.set(title=f"S_th = {threshold:.2f}", xlabel="bandwidth [kHz]")
         panel.axhline(13.0, color="0.5", linestyle=":", linewidth=1, label="13 % (paper)")
         panel.grid(alpha=0.35)
-    panels[0].set_ylabel("loss against oracle_snr [%]")
-    panels[0].legend(fontsize=8)
+    panels[0].set(ylabel="loss against oracle_snr [%]", ylim=(-20.0, 100.0))
+    panels[1].legend(fontsize=8)
     return figure

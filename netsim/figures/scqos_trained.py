@@ -250,7 +250,7 @@ class Lines:
 
     Attributes:
         gains: of every learner over the planners and the learners before it in `trained_at`, where they earn
-            something.
+            something beyond doubt.
     """
 
     def __init__(self, trained_at: Mapping[Learner, Sequence[Setting]], bank: str, budget: Budget) -> None:
@@ -274,7 +274,7 @@ class Lines:
                 continue
             mine = judged(slots, wanted([learner], [setting], self._bank, self._budget))
             found.append(score(setting, learner.name, mine, earned[REFERENCE]))
-            some = {over: psi for over, psi in others.items() if psi.mean() > 0.0}
+            some = {o: psi for o, psi in others.items() if stats.mean_interval(psi.mean(axis=0)).low > 0.0}
             self.gains += [gain(setting, learner.name, over, mine.psi, psi) for over, psi in some.items()]
             others[learner.name] = mine.psi
         return found
