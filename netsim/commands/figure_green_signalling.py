@@ -30,8 +30,10 @@ def main(request: Request) -> None:
     path = request.out / f"{request.name}.csv"
     write_csv(figure.rows(found), path)
     figure.draw(found, LABELS, path.with_suffix(".png"))
+    fewer = figure.drops_of(plan, figure.LEARNING)
     table = Table(
-        title=f"green, 3 cells, {drops} drops x {slots} slots: frozen EE, and what is lost (95 %, paired)",
+        title=f"green, 3 cells, {drops} drops ({fewer} of stations that learned under it), {slots} slots of "
+        "learning: frozen EE, and what is lost (95 %, paired)",
         header_style="bold",
     )
     for name in ("imperfection", "value", "scheme", "EE", "lost"):
