@@ -10,7 +10,7 @@ from rich.table import Table
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_planners as figure
 from netsim.figures import scqos_trained as trained
-from netsim.figures.scqos_planners import Score
+from netsim.figures.scqos_planners import Score, Setting
 from netsim.figures.scqos_planners_plot import TABLES, draw, write_csv
 from netsim.figures.scqos_trained import Gain, Learner, Lines
 from netsim.systems.scqos_bank_file import judged_and_learned
@@ -75,13 +75,18 @@ def _values(name: str, found: list[Score]) -> Table:
         label = {"scqos-6": f"{setting.min_similarity:.2f}", "scqos-8": f"{setting.power_dbm:g} dBm"}
         table.add_column(label.get(name, f"{setting.bandwidth_hz / 1e3:g} kHz"), justify="right")
     for policy in dict.fromkeys(s.policy for s in found):
-        cells = [
-            f"{s.psi:.3f} ±{(s.high - s.low) / 2:.3f}\n{s.share_1:.2f}/{s.share_2:.2f}/{s.share_3:.2f}"
-            for s in found
-            if s.policy == policy
-        ]
-        table.add_row(policy, *cells)
+        mine = {
+            Setting(s.min_similarity, s.power_dbm, s.bandwidth_hz): s for s in found if s.policy == policy
+        }
+        table.add_row(policy, *(_value(mine.get(setting)) for setting in figure.SWEEPS[name]))
     return table
+
+
+def _value(s: Score | None) -> str:
+    """A cell: Psi and shares of bits; empty where nobody was trained."""
+    if s is None:
+        return ""
+    return f"{s.psi:.3f} ±{(s.high - s.low) / 2:.3f}\n{s.share_1:.2f}/{s.share_2:.2f}/{s.share_3:.2f}"
 
 
 def _gains(name: str, gains: list[Gain]) -> Table:
