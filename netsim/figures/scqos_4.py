@@ -103,6 +103,7 @@ def draw(found: Sequence[Curve], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, 4.0), layout="constrained")
     for curve in found:
@@ -113,6 +114,9 @@ def draw(found: Sequence[Curve], path: Path) -> None:
     left.axvline(found[0].clean_steps, color="grey", linestyle=":")
     left.set(xlabel="step", ylabel="cross-entropy [nats a token]", yscale="log", title="Alg. 1, then 2 and 3")
     right.set(xlabel="step", ylabel="squared error of a feature", title="compensator (Alg. 2 and 3)")
+    left.set_yticks((0.2, 0.5, 1.0, 2.0, 5.0))
+    left.yaxis.set_major_formatter(ScalarFormatter())
+    left.yaxis.set_minor_formatter(NullFormatter())
     left.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
