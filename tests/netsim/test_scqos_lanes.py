@@ -108,7 +108,7 @@ def test_the_equality_would_notice_an_old_observation():
 
 @pytest.mark.parametrize("agent", ["hybrid", "sac", "td3", "ddpg", "d3qn"])
 def test_one_lane_learns_what_the_event_loop_learns(agent, tmp_path, monkeypatch):
-    """Curves and every array at the end are equal bit for bit."""
+    """Curves and every array at the end are equal bit for bit; lanes alone are judged on the way."""
     monkeypatch.setattr(training, "SEGMENT", 2)
     monkeypatch.setattr(training, "EVALUATION_EPISODES", 10)
     found = []
@@ -118,6 +118,7 @@ def test_one_lane_learns_what_the_event_loop_learns(agent, tmp_path, monkeypatch
         result = training.train(plan, tmp_path)
         found.append(files.load(result.path)[0])
     assert found[0].keys() == found[1].keys()
+    assert [len(arrays.pop("curve.judged")) for arrays in found] == [0, 2]
     for name in found[0]:
         np.testing.assert_array_equal(found[0][name], found[1][name], err_msg=name)
 
