@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from test_scqos_bank import Codebook
 
+from netsim import training
 from netsim.figures import (
     scqos_2b,
+    scqos_5,
     scqos_7,
     scqos_planners,
     scqos_planners_plot,
@@ -155,6 +157,39 @@ def test_learners_join_a_sweep_where_they_were_trained(tmp_path, monkeypatch):
 def _constant(slots, seeds):
     bits = np.ones((seeds, slots.num_slots, 3), int)
     return scqos_trained.Judged(np.full((seeds, slots.num_slots), 0.25), bits)
+
+
+@pytest.mark.parametrize("segments", [1, 8])
+def test_figure_5_shows_curves_and_plateaus_of_long_trainings(segments, tmp_path):
+    """A training of one segment (--quick) has curves, but no plateau."""
+    iterations, rng = 10 * segments, np.random.default_rng(0)
+    about = {"iterations": iterations, "cpu_s": 120.0, "parameters": {"pace": {"lanes": 32}}}
+    names = ("reward", "user0", "user1", "user2")
+    judged = 1.0 - 0.5 ** np.arange(1, segments + 1)
+    results = {
+        agent: [
+            training.Result(
+                tmp_path, about, {n: rng.uniform(0, 1, iterations) for n in names}, {}, judged + 0.001 * seed
+            )
+            for seed in range(2)
+        ]
+        for agent in ("hybrid", "td3")
+    }
+    at = -10.0, 90e3
+    found = [
+        scqos_planners.Score(0.8, *at, "oracle_snr", 0.7, 0.6, 0.8, 0, 0, 0, 0, 1, 0, 100),
+        scqos_planners.Score(0.8, *at, "hybrid", 0.7, 0.6, 0.8, 0, 0, 0, 0, 1, 0, 100, 2),
+    ]
+    scqos_5.write_csv(results, found, tmp_path / "x.csv")
+    rows = rows_of(tmp_path / "x.csv")
+    assert sum(row["quantity"] == "judged" for row in rows) == 2 * segments
+    ends = [row["value"] for row in rows if row["quantity"] == "slots to plateau"]
+    # 99 % of the mean of segments 5 to 8 (0.985) is first reached by 1 - 2^-6 at segment 6
+    assert ends == ([] if segments == 1 else [str(6 * 32_000)] * 2)
+    minutes = [float(row["value"]) for row in rows if row["quantity"] == "CPU minutes to plateau"]
+    assert minutes == ([] if segments == 1 else [1.5] * 2)
+    scqos_5.draw(results, found, tmp_path / "x.png")
+    assert (tmp_path / "x.png").exists()
 
 
 def test_table_4_shows_sentences_of_all_lengths(tmp_path):
