@@ -152,7 +152,9 @@ def _figure(arguments: Sequence[str]) -> int:
     parser = Parser(prog="python -m netsim figure", description="Reproduces one published table or figure.")
     parser.add_argument("name", help="one of: " + ", ".join(figure.FIGURES))
     parser.add_argument("--episodes", type=int, metavar="N", help="episodes (or drops) behind each number")
-    parser.add_argument("--slots", type=int, metavar="N", help="slots of each training (figures of green and scqos)")
+    parser.add_argument(
+        "--slots", type=int, metavar="N", help="slots of each training (figures of green and scqos)"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--quick", action="store_true", help="a coarse version in a minute or two")
     parser.add_argument("--codec", metavar="NAME", help="text codec of figures of scqos (default: every one)")

@@ -18,7 +18,7 @@ ORDERS = modulation.ORDERS
 
 @pytest.fixture
 def interpret(monkeypatch):
-    """Call it to replace the compiled helpers inside phy.philox, phy.packing and phy.qam by their Python bodies."""
+    """Call it to replace the compiled helpers of phy.philox, packing and qam by their Python bodies."""
 
     def swap():
         monkeypatch.setattr(philox, "_bits_of", lambda x: np.float32(x).view(np.int32))
