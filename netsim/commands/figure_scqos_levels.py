@@ -11,7 +11,7 @@ from rich.table import Table
 from netsim.commands.figure_request import Request, console, progress
 from netsim.figures import scqos_levels as figure
 from netsim.figures import scqos_trained as trained
-from netsim.figures.scqos_planners import Setting
+from netsim.figures.scqos_planners import SWEEPS, Setting
 from phy.parameters import ParameterError
 
 NUM_SLOTS, QUICK_SLOTS = 200, 20
@@ -23,8 +23,7 @@ def main(request: Request) -> None:
         raise ParameterError(f"figure {request.name}: must go without --episodes")
     budget = trained.budget(request.slots, request.quick)
     everyone = [trained.Learner(agent) for agent in trained.AGENTS]
-    sweeps = ("scqos-8", "scqos-9")
-    others = [s for name in sweeps for s in trained.trained_at(name) if s != Setting()]
+    others = [SWEEPS[name][k] for name in ("scqos-8", "scqos-9") for k in (0, -1)]
     for bank in request.codecs():
         groups = [([Setting()], everyone)] + ([] if request.quick else [(others, everyone[:1])])
         plans = [p for where, who in groups for p in trained.wanted(who, where, bank, budget)]
