@@ -65,6 +65,7 @@ def parts_of(columns: Columns, batch: int) -> list[Columns]:
 
 
 def record_slots(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+    """Rows of the narrow table, one by one, file and flush included."""
     record = recorder.rows("slots")
     for slot, episode, start_ns, reward, objective, num_violations in rows:
         record(
@@ -79,6 +80,7 @@ def record_slots(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
 
 
 def record_packets(recorder: Recorder | Nothing, rows: list[tuple]) -> None:
+    """The same for the widest table."""
     record = recorder.rows("packets")
     for (
         number,

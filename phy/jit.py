@@ -85,6 +85,7 @@ class _Entry(CPUDispatcher):
     """A kernel that Python calls."""
 
     def compile(self, sig: Any) -> Any:
+        """As numba's, for a signature or tuple of types, with the garbage collector paused."""
         # the collector would look at the compiler's many objects again and again: a fifth of the time
         collecting = gc.isenabled()
         gc.disable()

@@ -30,6 +30,7 @@ class StationPolicy:
         self._system, self._streams, self._cell = system, streams, cell
 
     def act(self, observation: StationObservation) -> StationAction:
+        """Power level and symbols per word by the rule that `agent.name` names."""
         name, top = self._agent.name, self._power.num_levels - 1
         levels_k = self._system.model.levels_k
         if name == "silent":
