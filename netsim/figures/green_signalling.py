@@ -146,22 +146,25 @@ def draw(found: Sequence[Point], labels: Mapping[str, str], path: Path) -> None:
     """One panel per imperfection: what it costs of the efficiency after learning, paired over drops."""
     figure, grid = plt.subplots(2, len(PANELS) // 2, figsize=(11, 6.5), sharey=True, layout="constrained")
     axes = grid.ravel()
+    means = [p.loss.mean for p in found]
+    low, high = min(means) - 0.05, max(means) + 0.05  # intervals of few drops would hide the means
     for axis, (panel, (unit, values)) in zip(axes, PANELS.items()):
         for shift, (scheme, colour) in enumerate(zip(SCHEMES, ("#0b6e4f", "#1f77b4", "#444444"))):
             mine = [p for p in found if (p.panel, p.scheme) == (panel, scheme)]
             x = [i + 0.12 * (shift - 1) for i in range(len(mine))]
             lost = [p.loss for p in mine]
             spread = [[q.mean - q.low for q in lost], [q.high - q.mean for q in lost]]
-            axis.errorbar(
+            drawn = axis.errorbar(
                 x, [q.mean for q in lost], yerr=spread, fmt="o-", color=colour, capsize=3, lw=1.2,
                 label=labels[scheme],
             )  # fmt: skip
+            if any(q.low < low or q.high > high for q in lost):
+                drawn.lines[2][0].set(linestyle=":", alpha=0.7)  # they leave the frame: no grid lines
         axis.axhline(0.0, color="black", lw=0.8)
         axis.set_xticks(range(len(values)), [label for label, _ in values])
         axis.set(xlabel=f"{panel} ({unit})")
         axis.grid(alpha=0.3)
-    means = [p.loss.mean for p in found]
-    axes[0].set_ylim(min(means) - 0.05, max(means) + 0.05)  # intervals of few drops would hide the means
+    axes[0].set_ylim(low, high)
     for line in grid:
         line[0].set_ylabel("energy efficiency lost")
     handles = axes[0].get_legend_handles_labels()
