@@ -166,13 +166,15 @@ def given_normals(noise, n, gi, gq):
 
 
 @part
-def put_qam16(sym, gi, gq, scale, weight, num_bits, llr):
-    """`maxlog_qam16` of num_bits bits: the last symbol may carry padding, which has no place in llr."""
+def put_qam16(sym, gi, gq, scale, weight, num_bits, last, llr):
+    """`maxlog_qam16` of num_bits bits: the last symbol may carry padding, which has no place in llr.
+
+    last: float32[4], overwritten.
+    """
     n = num_bits >> 2
     maxlog_qam16(sym, gi, gq, scale, weight, n, llr)
     if num_bits & 3:
-        last = scratch(4, np.float32)
-        maxlog_qam16(sym[n:], gi[n:], gq[n:], scale[n:], weight[n:], num_bits - num_bits + 1, last)
+        maxlog_qam16(sym[n:], gi[n:], gq[n:], scale[n:], weight[n:], 1, last)
         for i in range(num_bits & 3):
             llr[4 * n + i] = last[i]
 
@@ -193,18 +195,27 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
 
     Returns: -1, or the first burst that breaks a rule (then nothing was sent).
     """
+    width = h.shape[2]
+    gain = scratch(width, np.float64)
+    sym = scratch(CHUNK + 8, np.uint8)
+    words = scratch((4, CHUNK_PAIRS), np.uint32)
+    work = scratch(4 * CHUNK_PAIRS + 2 * (CHUNK + width), np.float32)
+    plane = scratch((8, 4 if any_order is None else CHUNK), np.float32)
+    return _transmit(
+        payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
+        gain, sym, words, work, plane,
+    )  # fmt: skip
+
+
+@part
+def _transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
+              gain, sym, words, work, plane):  # fmt: skip
+    """`transmit` with its scratch memory."""
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
-    gain = scratch(h.shape[2], np.float64)
-    sym = scratch(CHUNK + 8, np.uint8)
     size, longest = 2 * CHUNK_PAIRS, CHUNK + h.shape[2]
-    work = scratch(2 * size + (longest if llr is None else 2 * longest), np.float32)
-    gi, gq, scale = work[:size], work[size : 2 * size], work[2 * size :]
-    weight = scale if llr is None else scale[longest:]
-    words = scratch((4, CHUNK_PAIRS), np.uint32)
-    if any_order is not None and llr is not None:
-        plane = scratch((8, CHUNK), np.float32)
+    gi, gq, scale, weight = work, work[size:], work[2 * size :], work[2 * size + longest :]
     for b in range(first, last):
         row = ints[b]
         if marked and row[ERRORS] != -1:
@@ -243,7 +254,7 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
                     slice_qam16(sym, ni, nq, s, k)
                     wrong += finish_nibbles(sent, sym, received[byte:], bits)
                 if llr is not None:
-                    put_qam16(sym, ni, nq, s, weight[phase:], bits, llr[row[START] + c * m :])
+                    put_qam16(sym, ni, nq, s, weight[phase:], bits, plane[0], llr[row[START] + c * m :])
             else:
                 unpack_symbols(m, payload, byte, num_bytes, k, sym)
                 if received is not None:

@@ -38,7 +38,7 @@ _SHIFT = np.uint64(32)
 _TWO = np.float32(2.0)
 
 
-@part
+@part(forceinline=True)
 def tail(x):
     """Q(x) for x >= 0."""
     return 0.5 * math.erfc(x * math.sqrt(0.5))
@@ -58,7 +58,7 @@ def derive_key(key, slot, first_symbol, lane):
     return a, b
 
 
-@part
+@part(forceinline=True)
 def _get_bits(data, bit, m):
     """The m-bit symbol that starts at bit `bit` of packed bytes (m divides 8 or is 6)."""
     byte = bit >> 3
@@ -68,7 +68,7 @@ def _get_bits(data, bit, m):
     return (pair >> (16 - m - (bit & 7))) & ((1 << m) - 1)
 
 
-@part
+@part(forceinline=True)
 def _xor_bits(data, bit, m, value):
     byte = bit >> 3
     pair = value << (16 - m - (bit & 7))

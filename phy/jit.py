@@ -1,33 +1,29 @@
-"""How kernels are compiled: entries, which Python calls, and parts, which kernels call.
+"""Decorators of kernels: entries, which Python calls, and parts, which kernels call (`phy.compiler`).
 
-A first call takes less time with the garbage collector paused and compact flags (`benchmarks/startup.py`);
-both extend classes of numba that are not its public interface, so a new version may need a change here.
-Parts are compiled as numba does it, each optimised on its own before it goes into its kernel. A part that is
-optimised only there saves a sixth of a first call, but its loops are not vectorised any more: normals then
-take three times as long.
+Entries make arrays and hand them to parts, which do the work: a part must make no array, and does not count
+references to those it gets, which would cost an atomic operation for every view. Parts of a few lines that
+are called for every element are `forceinline`.
 
-Habits: no literal number where callers differ (numba compiles a part once for each literal), no min, max or
-array assignment where a comparison or a loop does it and no second kind of `np.empty` (each is a function of
-its own), few statements and few parts. Division by zero gives inf or nan as in NumPy, so that a division
-keeps no loop from vectorising.
+Habits that keep first calls short: no min, max or array assignment where a comparison or a loop does it and
+no second kind of `np.empty` (each is a function of its own), few statements, few parts, and few arrays as
+arguments of entries. Division by zero gives inf or nan as in NumPy, so that a division keeps no loop from
+vectorising.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from llvmlite.binding import get_host_cpu_name
-from numba import njit, types
-from numba.core import cgutils, compiler, config
+from numba import types
+from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
-from numba.core.compiler_machinery import PassManager
-from numba.core.registry import CPUDispatcher
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
+
+from phy.compiler import Entry, Part
 
 # processors that lower their clock when they use vectors of 512 bits
 _SLOWED_BY_512 = ("skylake-avx512", "cascadelake", "cooperlake")
@@ -52,50 +48,6 @@ def _use_wide_vectors() -> None:
 _use_wide_vectors()
 
 
-class _Flags(compiler.Flags):
-    """numba's flags, which it compares and hashes at every operation that it types: both from one tuple."""
-
-    @cached_property
-    def _key(self) -> tuple[Any, ...]:
-        return tuple(self.values())
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self._key)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Flags) and self._key == other._key
-
-
-class _Compiler(compiler.CompilerBase):
-    """numba's pipeline."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.state.flags = _Flags(self.state.flags)
-
-    def define_pipelines(self) -> list[PassManager]:
-        return [compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-
-class _Entry(CPUDispatcher):
-    """A kernel that Python calls."""
-
-    def compile(self, sig: Any) -> Any:
-        """As numba's, for a signature or tuple of types, with the garbage collector paused."""
-        # the collector would look at the compiler's many objects again and again: a fifth of the time
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return super().compile(sig)
-        finally:
-            if collecting:
-                gc.enable()
-
-
 def entry(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator of a kernel that Python calls; options as `numba.njit` takes them (`fastmath`, ...).
 
@@ -103,21 +55,14 @@ def entry(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda f: entry(f, **options)
-    kernel = _Entry(
-        function,
-        None,
-        {"nopython": True, "boundscheck": None, **_COMMON, "nogil": True, **options},
-        _Compiler,
-    )
-    kernel.enable_caching()
-    return kernel
+    return Entry(function, {**_COMMON, "nogil": True, **options})
 
 
 def part(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator of a function that kernels call; options as `numba.njit` takes them (`fastmath`, ...)."""
     if function is None:
         return lambda f: part(f, **options)
-    return njit(**_COMMON, **options)(function)
+    return Part(function, {**_COMMON, **options})
 
 
 def scratch(shape: Any, dtype: Any) -> np.ndarray:

@@ -64,14 +64,14 @@ def _decide(z, w0, w1, w2, w3, t1, t2, t3):
     return np.int32(c | (w3 if abs(a - t2) > t3 else _I0))
 
 
-@part
+@part(forceinline=True)
 def rail_level(m, v, rail):
     """Level of rail 0 (real: b0, b2, ...) or 1 (imaginary: b1, b3, ...) of symbol v int32, float32."""
     t, w = _FOLDS[m], _WEIGHTS[m, rail]
     return _level(np.int32(v), w[0], w[1], w[2], w[3], t[0], t[1], t[2])
 
 
-@part
+@part(forceinline=True)
 def rail_bits(m, z, rail):
     """Decision of one rail at z (float32, level units): its bits at their places in the symbol, int32."""
     t, w = _FOLDS[m], _WEIGHTS[m, rail]
@@ -244,7 +244,7 @@ def rails_maxlog(m, zi, zq, weight, n, plane):
         sign = -_F1
 
 
-@part(fastmath=True)
+@part(fastmath=True, forceinline=True)
 def llr_weight(scale):
     """1 / (2 scale^2), finite for no noise: what a difference of squared distances is multiplied with."""
     v = _F2 * scale * scale
