@@ -31,8 +31,8 @@ MODULES = (
     "phy.abstraction", "phy.beta_fit", "phy.bler", "phy.bler_measure", "phy.block_channel",
     "phy.burst_kernels", "phy.bursts", "phy.channel", "phy.coded_block", "phy.compiler",
     "phy.effective_sinr", "phy.jit", "phy.link", "phy.packing",
-    "phy.modulation", "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.coding.convolutional",
-    "phy.coding.crc", "phy.coding.ldpc",
+    "phy.modulation", "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.threads",
+    "phy.coding.convolutional", "phy.coding.crc", "phy.coding.ldpc",
     "phy.coding.ldpc_kernels", "phy.coding.ldpc_rate", "phy.coding.ldpc_soft", "phy.coding.ldpc_tables",
     "phy.coding.mcs", "phy.coding.transport", "phy.coding.transport_size", "phy.coding.viterbi",
 )  # fmt: skip

@@ -59,12 +59,6 @@ def first_broken(num_bytes, max_width, ints, reals, first, last):
     return -1
 
 
-@entry
-def check(num_bytes, max_width, ints, reals):
-    """`first_broken` of all bursts, for the paths that do not begin in a kernel of this module."""
-    return first_broken(num_bytes, max_width, ints, reals, 0, ints.shape[0])
-
-
 @part
 def combined_gain(h, width, first, n, gain):
     """What maximum-ratio combining collects: gain[f] = sum over antennas of |h[r, f]|^2 for f < width.

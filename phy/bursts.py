@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,40 +121,43 @@ class Soft:
     snr_db: np.ndarray  # float64[B], as in Received
 
 
-# what `burst_kernels.first_broken` checks: field, rule, whether it is broken
-RULES: tuple[tuple[str, str, Callable[[Bursts, int], bool]], ...] = (
-    (
-        "bits_per_symbol",
-        "must be one of 1, 2, 4, 6, 8",
-        lambda b, i: b.bits_per_symbol[i] not in (1, 2, 4, 6, 8),
-    ),
-    ("num_bits", "the burst must lie within the payload", lambda b, i: not _inside(b, i)),
-    ("slot", "must be >= 0", lambda b, i: b.slot[i] < 0),
-    ("es", "must be >= 0 and finite", lambda b, i: not 0.0 <= b.es[i] < float("inf")),
-    ("first_symbol", "must be >= 0", lambda b, i: b.first_symbol[i] < 0),
+# what `burst_kernels.first_broken` checks: field, rule, which bursts break it
+RULES: tuple[tuple[str, str, Callable[[Bursts], np.ndarray]], ...] = (
+    ("bits_per_symbol", "must be one of 1, 2, 4, 6, 8", lambda b: _unknown(b.bits_per_symbol)),
+    ("num_bits", "the burst must lie within the payload", lambda b: _outside(b)),
+    ("slot", "must be >= 0", lambda b: b.slot < 0),
+    ("es", "must be >= 0 and finite", lambda b: ~((b.es >= 0.0) & (b.es < np.inf))),
+    ("first_symbol", "must be >= 0", lambda b: b.first_symbol < 0),
     (
         "num_subcarriers",
         "must be in [1, F = h.shape[2]]",
-        lambda b, i: not 1 <= b.num_subcarriers[i] <= b.h.shape[2],
+        lambda b: (b.num_subcarriers < 1) | (b.num_subcarriers > b.h.shape[2]),
     ),
 )
 
 
-def _inside(b: Bursts, i: int) -> bool:
-    end = b.offset[i] + (b.num_bits[i] + 7) // 8
-    return bool(b.num_bits[i] >= 0 and b.offset[i] >= 0 and end <= b.payload.size)
+def _unknown(m: np.ndarray) -> np.ndarray:
+    return (m != 4) & (m != 2) & (m != 6) & (m != 1) & (m != 8)
+
+
+def _outside(b: Bursts) -> np.ndarray:
+    return (b.num_bits < 0) | (b.offset < 0) | (b.offset + ((b.num_bits + 7) >> 3) > b.payload.size)
 
 
 def check_bursts(b: Bursts) -> None:
     """ParameterError that names the first burst, field, value and rule broken."""
-    raise_broken(b, kernels.check(b.payload.size, b.h.shape[2], *b.tables()))
+    broken = np.zeros(b.size, bool)
+    for _, _, breaks in RULES:
+        broken |= breaks(b)
+    if broken.any():
+        raise_broken(b, int(broken.argmax()))
 
 
 def raise_broken(b: Bursts, broken: int) -> None:
     """ParameterError for the burst that a kernel reported, unless that is -1."""
     if broken >= 0:
-        for name, rule, is_broken in RULES:
-            if is_broken(b, broken):
+        for name, rule, breaks in RULES:
+            if breaks(b)[broken]:
                 value = getattr(b, name)[broken]
                 raise ParameterError(f"Bursts.{name}[{broken}] = {value}: {rule}")
 
@@ -184,30 +183,3 @@ def burst_bits(bursts: Bursts, index: int, pad: bool = False) -> np.ndarray:
     k = min(out.size, bits.size)
     out[:k] = bits[:k]
     return out
-
-
-def over_threads(run: Callable[[int, int], int | None], size: int, threads: int) -> int:
-    """Call run(first, last) over [0, size) in `threads` contiguous parts; the kernels release the GIL.
-
-    Returns: what the parts returned, None counting as -1: the first of those >= 0 (a broken burst), or the
-    least.
-    """
-    if threads < 1:
-        raise ParameterError(f"threads = {threads}: must be >= 1")
-    if threads == 1 or size < 2:
-        results = [run(0, size)]
-    else:
-        bounds = [size * i // threads for i in range(threads + 1)]
-        parts = [_pool(threads).submit(run, a, z) for a, z in itertools.pairwise(bounds)]
-        results = [part.result() for part in parts]
-    codes = [-1 if result is None else result for result in results]
-    return next((code for code in codes if code >= 0), min(codes))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: making them anew costs 0.25 ms a call, as much as 64 blocks do."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="phy")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked child has none of the parent's threads

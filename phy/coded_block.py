@@ -40,7 +40,7 @@ from phy.parameters import (
     one_of,
     parameter,
 )
-from phy.philox import LANE_PAYLOAD, words
+from phy.philox import LANE_PAYLOAD, draw_words
 from phy.scrambling import gold_sequence
 
 Bits = NDArray[np.uint8]
@@ -236,7 +236,7 @@ def transmit_blocks(
 def payload_kernel(key, index, out):
     """out uint32[B, 4 n]: the words of `phy.philox.random_bytes` for slots index int64[B]."""
     for b in range(index.size):
-        words(key, index[b], LANE_PAYLOAD, np.int64(0), np.int64(out.shape[1] // 4), out[b])
+        draw_words(key, index[b], LANE_PAYLOAD, np.int64(0), np.int64(out.shape[1] // 4), out[b])
 
 
 def random_payloads(block: CodedBlock, key: int, index: NDArray[np.int64]) -> Bits:

@@ -15,9 +15,9 @@ from functools import cached_property, partial
 import numpy as np
 from numba import typeof, types
 
-from phy.jit import entry, scratch
+from phy.jit import entry, part, scratch
 from phy.parameters import Checked, ParameterError, Rule, at_least_one, non_negative, parameter, positive
-from phy.philox import CHUNK_PAIRS, LANE_ANGLE, LANE_FADING, LANE_PAYLOAD, fill_bytes, normals, words
+from phy.philox import CHUNK_PAIRS, LANE_ANGLE, LANE_FADING, LANE_PAYLOAD, draw_bytes, draw_words, normals
 
 _POWERS = Rule(
     lambda p: len(p) > 0 and min(p) >= 0.0 and abs(sum(p) - 1.0) < 1e-6, "must be powers >= 0, sum 1"
@@ -34,9 +34,17 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
         scatter: float64[L], standard deviation of each tap per real dimension.
         taps: complex64[B, M, L], written; block b is number first_block + b under (key, slot).
     """
-    num_blocks, num_ant, num_taps = taps.shape
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    gi, gq = scratch(2 * CHUNK_PAIRS, np.float32), scratch(2 * CHUNK_PAIRS, np.float32)
+    parts = scratch((2, 2 * CHUNK_PAIRS), np.float32)
+    angles = scratch(4 * ((taps.shape[0] >> 2) + 2), np.uint32)
+    draw_taps(key, slot, first_block, spacing, line, scatter, taps, words_of, parts, angles)
+
+
+@part
+def draw_taps(key, slot, first_block, spacing, line, scatter, taps, words_of, parts, angles):
+    """`fill_taps` with its scratch memory."""
+    num_blocks, num_ant, num_taps = taps.shape
+    gi, gq = parts[0], parts[1]
     flat = taps.reshape(taps.size)
     per_block = num_ant * num_taps
     start = first_block * per_block
@@ -53,10 +61,9 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
             tap = tap + 1 if tap + 1 < num_taps else 0
         k += n
     if line > 0.0:
-        raw = scratch(4 * ((num_blocks >> 2) + 2), np.uint32)
-        words(key, slot, LANE_ANGLE, first_block >> 2, (num_blocks >> 2) + 2, raw)
+        draw_words(key, slot, LANE_ANGLE, first_block >> 2, (num_blocks >> 2) + 2, angles)
         for b in range(num_blocks):
-            u = (np.float64(raw[(first_block & 3) + b]) + 0.5) / 4294967296.0
+            u = (np.float64(angles[(first_block & 3) + b]) + 0.5) / 4294967296.0
             phase = 2.0 * math.pi * spacing * math.sin(math.pi * (u - 0.5))
             step = complex(math.cos(phase), math.sin(phase))
             a = complex(line, 0.0)
@@ -92,8 +99,11 @@ def fill_response(taps, real, imag, h):
 @entry
 def renew(key, payload, spacing, line, scatter, taps, slots, slot):
     """Payload and channels of a slot in one call: `fill_bytes` and `fill_taps`; slots int64[B] = slot."""
-    fill_bytes(key, slot, LANE_PAYLOAD, payload)
-    fill_taps(key, slot, 0, spacing, line, scatter, taps)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    parts = scratch((2, 2 * CHUNK_PAIRS), np.float32)
+    angles = scratch(4 * ((taps.shape[0] >> 2) + 2), np.uint32)
+    draw_bytes(key, slot, LANE_PAYLOAD, payload, words_of.reshape(words_of.size))
+    draw_taps(key, slot, 0, spacing, line, scatter, taps, words_of, parts, angles)
     for b in range(slots.size):
         slots[b] = slot
 

@@ -8,7 +8,8 @@ errors differ. There are no LLRs on this path.
 from __future__ import annotations
 
 from phy import burst_kernels, injection_kernels
-from phy.bursts import Bursts, Received, over_threads, raise_broken
+from phy.bursts import Bursts, Received, raise_broken
+from phy.threads import over_threads
 
 # Move probability per rail below which drawing the gaps is the faster way. Break-even, QPSK to 256-QAM: 0.03
 # to 0.045 where all subcarriers fade alike, 0.02 to 0.03 where not (rejected proposals); less with vectors of

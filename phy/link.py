@@ -20,13 +20,13 @@ from phy.bursts import (
     Soft,
     burst_bits,
     check_bursts,
-    over_threads,
     raise_broken,
     snr_to_db,
 )
 from phy.modulation import demap_soft, map_bits
 from phy.parameters import ParameterError
 from phy.philox import LANE_RE_NOISE, complex_normals
+from phy.threads import over_threads
 from phy.waveform import transmit_waveform
 
 __all__ = [

@@ -169,8 +169,8 @@ def normals(key, slot, lane, first_pair, num_pairs, raw, out_i, out_q):
         out_q[2 * n + 1] = y
 
 
-@entry
-def words(key, slot, lane, first_block, num_blocks, out):
+@part
+def draw_words(key, slot, lane, first_block, num_blocks, out):
     """Raw 32-bit words of consecutive counter blocks: out uint32[>= 4 * num_blocks], block after block."""
     k0 = key & _LOW
     k1 = key >> _SHIFT
@@ -182,6 +182,12 @@ def words(key, slot, lane, first_block, num_blocks, out):
         out[4 * n + 1] = np.uint32(b)
         out[4 * n + 2] = np.uint32(c)
         out[4 * n + 3] = np.uint32(d)
+
+
+@entry
+def words(key, slot, lane, first_block, num_blocks, out):
+    """`draw_words` for Python."""
+    draw_words(key, slot, lane, first_block, num_blocks, out)
 
 
 @entry
@@ -216,11 +222,16 @@ def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> n
 @entry
 def fill_bytes(key, slot, lane, out):
     """out[j] = byte j of the words of this key, slot and lane, least significant byte first; out uint8[n]."""
-    block = scratch(4 * CHUNK_PAIRS, np.uint32)
+    draw_bytes(key, slot, lane, out, scratch(4 * CHUNK_PAIRS, np.uint32))
+
+
+@part
+def draw_bytes(key, slot, lane, out, block):
+    """`fill_bytes`; block: uint32[4 * CHUNK_PAIRS], overwritten."""
     raw = block.view(np.uint8)
     for first in range(0, out.size, raw.size):
         n = out.size - first if out.size - first < raw.size else raw.size
-        words(key, slot, lane, first >> 4, (n + 15) >> 4, block)
+        draw_words(key, slot, lane, first >> 4, (n + 15) >> 4, block)
         to = out[first:]
         for j in range(n):
             to[j] = raw[j]

@@ -23,9 +23,10 @@ from numba import typeof
 
 from phy import burst_kernels as kernels
 from phy import injection_kernels
-from phy.bursts import Bursts, check_bursts, over_threads, raise_broken
+from phy.bursts import Bursts, check_bursts, raise_broken
 from phy.fading import BlockFading
 from phy.injection import SPARSE_BELOW
+from phy.threads import over_threads
 
 
 class LinkPlan:

@@ -14,12 +14,11 @@ sent as well, at their places in the frame, and the receiver combines with what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from phy.burst_kernels import mean_snr
-from phy.bursts import Bursts, Received, Soft, check_bursts, over_threads, snr_to_db
+from phy.burst_kernels import ERRORS, SNR_DB, WIDTH, mean_snr
+from phy.bursts import Bursts, Received, Soft, check_bursts, snr_to_db
 from phy.channel import frequency_response
 from phy.estimation import Estimator, check_pilots, estimate_frames, frame_of, pilot_noise, pilots
 from phy.fft_kernels import output_rows, twiddles
@@ -29,6 +28,7 @@ from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
 from phy.philox import LANE_PILOT_GUARD, LANE_PILOT_PREFIX
 from phy.samples import frame_noise, guard_noise, noise_samples, through_samples
+from phy.threads import over_threads
 from phy.waveform_kernels import decide_levels, fill_levels, pass_frames
 from phy.waveform_places import Place, placed_bins, places
 
@@ -62,18 +62,21 @@ def transmit_waveform(
     b = bursts
     widths = _checked_widths(b, ofdm, taps, num_subcarriers)
     received = b.payload.copy()
-    errors = np.zeros(b.size, np.int64)
     if estimator is None:
-        known = np.ascontiguousarray(taps, np.complex64)
+        link = _Known(b, ofdm, taps, widths, threads)
         for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
-            _decide(b, place, _equalised(b, ofdm, known, place, threads), received, errors, threads)
-    else:
-        check_pilots(ofdm)
-        for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
-            for frame in frames(b, widths, place.members):
-                y, h = _with_pilots(b.n0, frame, ofdm, taps[frame.members[0]], place.bins, estimator)
-                decide(b, frame, y, h, received, errors)
-    return Received(received, errors, snr_to_db(_snr(b, widths)))
+            link.decide(place, link.equalised(place), received)
+        return Received(received, link.ints[:, ERRORS].copy(), link.snr_db)
+    errors = np.zeros(b.size, np.int64)
+    check_pilots(ofdm)
+    for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
+        for frame in frames(b, widths, place.members):
+            y, h = _with_pilots(b.n0, frame, ofdm, taps[frame.members[0]], place.bins, estimator)
+            decide(b, frame, y, h, received, errors)
+    snr = np.empty(b.size)
+    in_h = np.minimum(widths, b.h.shape[2])  # a flat channel is one subcarrier wide
+    mean_snr(b.h, in_h, b.es, float(b.n0), b.first_symbol, b.num_symbols(), snr)
+    return Received(received, errors, snr_to_db(snr))
 
 
 def equalised_waveform(
@@ -96,9 +99,9 @@ def equalised_waveform(
     start = np.concatenate([[0], np.cumsum(num)]).astype(np.int64)
     y = np.zeros(int(start[-1]), np.complex64)
     noise_var = np.zeros(y.size, np.float32)
-    known = np.ascontiguousarray(taps, np.complex64)
+    link = _Known(b, ofdm, taps, widths, threads)
     for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
-        grid = _equalised(b, ofdm, known, place, threads)
+        grid = link.equalised(place)
         for i, at in zip(place.members.tolist(), place.position.tolist()):
             to, part = slice(start[i], start[i + 1]), slice(at, at + num[i])
             width = min(place.bins.size, b.h.shape[2])
@@ -106,7 +109,7 @@ def equalised_waveform(
             with np.errstate(divide="ignore"):
                 y[to] = (grid[0, part] + np.complex64(1j) * grid[1, part]) / np.sqrt(b.es[i])
                 noise_var[to] = (b.n0 / power)[(b.first_symbol[i] + np.arange(num[i])) % width]
-    return y, noise_var, start, snr_to_db(_snr(b, widths))
+    return y, noise_var, start, link.snr_db
 
 
 def demap_llr_waveform(
@@ -149,52 +152,51 @@ def _checked_widths(
     return b.num_subcarriers if num_subcarriers is None else num_subcarriers
 
 
-def _snr(b: Bursts, widths: np.ndarray) -> np.ndarray:
-    """Linear SNR of each burst; a flat channel is one subcarrier wide whatever the width of the burst."""
-    snr = np.empty(b.size)
-    in_h = np.minimum(widths, b.h.shape[2])
-    mean_snr(b.h, in_h, b.es, float(b.n0), b.first_symbol, b.num_symbols(), snr)
-    return snr
+class _Known:
+    """Bursts through samples, the channel known to the receiver."""
 
+    def __init__(self, b: Bursts, ofdm: Ofdm, taps: np.ndarray, widths: np.ndarray, threads: int) -> None:
+        self._b, self._ofdm, self._threads = b, ofdm, threads
+        self._taps, self._any_order = np.ascontiguousarray(taps, np.complex64), b.any_order()
+        self.ints, self._reals = b.tables()
+        self.ints[:, WIDTH] = np.minimum(widths, b.h.shape[2])  # a flat channel is one subcarrier wide
+        self._reals[:, SNR_DB] = np.inf  # of what sends nothing
 
-def _arguments(b: Bursts, place: Place, *rest: Any) -> tuple[Any, ...]:
-    """What the kernels over the bursts of a grid take, then the kernel's own arguments."""
-    return (
-        b.payload, b.offset, b.num_bits, b.bits_per_symbol, b.es, place.position, place.members,
-        b.any_order(), *rest,
-    )  # fmt: skip
+    @property
+    def snr_db(self) -> np.ndarray:
+        """float64[B], as in `Received`, of the bursts in the places so far."""
+        return self._reals[:, SNR_DB].copy()
 
+    def equalised(self, place: Place) -> np.ndarray:
+        """Equalised symbols with energy es of the bursts of a place, float32[2, rows * F]."""
+        b, n = self._b, self._ofdm.fft_size
+        grid = np.zeros((2, int(place.row[-1]), place.bins.size), np.float32)
+        flat = grid.reshape(2, -1)
+        bursts = place.position, place.members, self._any_order
+        frames = place.row, place.number, place.lead, self.ints, b.h, self._taps
+        size = n, self._ofdm.cp_len, float(b.n0), twiddles(n), output_rows(n)
+        bins = place.bins % n
 
-def _decide(
-    b: Bursts, place: Place, grid: np.ndarray, received: np.ndarray, errors: np.ndarray, threads: int
-) -> None:
-    """Slice the equalised grid into the outputs of `Received`."""
+        def fill(first: int, last: int) -> None:
+            fill_levels(b.payload, b.h, self.ints, self._reals, *bursts, first, last, flat[0], flat[1])
 
-    def run(first: int, last: int) -> None:
-        decide_levels(*_arguments(b, place, first, last, grid[0], grid[1], received, errors))
+        def run(first: int, last: int) -> None:
+            pass_frames(grid[0], grid[1], *frames, bins, *size, first, last)
 
-    over_threads(run, place.members.size, threads)
+        over_threads(fill, place.members.size, self._threads)
+        over_threads(run, place.lead.size, self._threads)
+        return flat
 
+    def decide(self, place: Place, grid: np.ndarray, received: np.ndarray) -> None:
+        """Slice the equalised grid into `received` and the ERRORS of `ints`."""
+        bursts = place.position, place.members, self._any_order
 
-def _equalised(b: Bursts, ofdm: Ofdm, taps: np.ndarray, place: Place, threads: int) -> np.ndarray:
-    """The bursts of a place through samples: equalised symbols with energy es, float32[2, rows * F]."""
-    n, width = ofdm.fft_size, place.bins.size
-    grid = np.zeros((2, int(place.row[-1]), width), np.float32)
-    flat = grid.reshape(2, -1)
-    fixed = (
-        place.row, place.number, place.lead, b.key, b.slot, b.h, taps, place.bins % n, n, ofdm.cp_len,
-        float(b.n0), twiddles(n), output_rows(n),
-    )  # fmt: skip
+        def run(first: int, last: int) -> None:
+            decide_levels(
+                self._b.payload, self.ints, self._reals, *bursts, first, last, grid[0], grid[1], received
+            )
 
-    def fill(first: int, last: int) -> None:
-        fill_levels(*_arguments(b, place, first, last, flat[0], flat[1]))
-
-    def run(first: int, last: int) -> None:
-        pass_frames(grid[0], grid[1], *fixed, first, last)
-
-    over_threads(fill, place.members.size, threads)
-    over_threads(run, place.lead.size, threads)
-    return flat
+        over_threads(run, place.members.size, self._threads)
 
 
 def response(

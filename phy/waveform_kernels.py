@@ -17,7 +17,23 @@ import math
 
 import numpy as np
 
-from phy.burst_kernels import CHUNK, finish_bytes, finish_nibbles
+from phy.burst_kernels import (
+    CHUNK,
+    ERRORS,
+    ES,
+    FIRST_SYMBOL,
+    KEY,
+    N0,
+    NUM_BITS,
+    OFFSET,
+    ORDER,
+    SLOT,
+    SNR_DB,
+    WIDTH,
+    combined_gain,
+    finish_bytes,
+    finish_nibbles,
+)
 from phy.fft_kernels import LANES, fft_rows, multiply_add_row, multiply_row
 from phy.jit import entry, part, scratch
 from phy.packing import pack_symbols, unpack_nibbles, unpack_symbols
@@ -34,22 +50,33 @@ _DROWNED = 1e18  # noise where the channel is 0
 
 
 @entry
-def fill_levels(
-    payload, offset, num_bits, bits_per_symbol, es, place, index, any_order, first, last, grid_i, grid_q
-):
-    """Symbols with energy es of the bursts index[first : last] to the flat grid at place[...] (float32, zero
-    elsewhere). any_order: as `phy.burst_kernels.transmit` takes it.
+def fill_levels(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q):
+    """Symbols of the bursts index[first : last] to the flat grid, and their SNR_DB to `reals`.
+
+    Args:
+        payload, h, ints, reals, any_order: as `phy.burst_kernels.transmit` takes them.
+        place: int64[K], where burst index[i] begins in the grid.
+        grid_i, grid_q: float32, symbols with energy es are written, the rest stays.
     """
     sym = scratch(CHUNK + 8, np.uint8)
+    gain = scratch(h.shape[2], np.float64)
+    _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain)
+
+
+@part
+def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain):
     for i in range(first, last):
         b = index[i]
-        m = bits_per_symbol[b]
-        n = (num_bits[b] + m - 1) // m
-        a = np.float32(math.sqrt(es[b] * (0.5 if m == 1 else 1.0 / NORM[m])))
+        row, es, n0 = ints[b], reals[b, ES], reals[b, N0]
+        m, num_bits = row[ORDER], row[NUM_BITS]
+        n = (num_bits + m - 1) // m
+        mean_gain = combined_gain(h[b], row[WIDTH], row[FIRST_SYMBOL], n, gain)
+        reals[b, SNR_DB] = 10.0 * math.log10(es * mean_gain / n0) if n0 > 0.0 and n > 0 else np.inf
+        a = np.float32(math.sqrt(es * (0.5 if m == 1 else 1.0 / NORM[m])))
         for c in range(0, n, CHUNK):
             k = n - c if n - c < CHUNK else CHUNK
-            bits = num_bits[b] - c * m if num_bits[b] - c * m < k * m else k * m
-            byte, num_bytes, o = offset[b] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            bits = num_bits - c * m if num_bits - c * m < k * m else k * m
+            byte, num_bytes, o = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
             if any_order is None:
                 unpack_nibbles(payload[byte : byte + num_bytes], sym)
                 map_qam16(sym, a, k, grid_i[o:], grid_q[o:])
@@ -61,36 +88,27 @@ def fill_levels(
 
 
 @entry
-def decide_levels(
-    payload,
-    offset,
-    num_bits,
-    bits_per_symbol,
-    es,
-    place,
-    index,
-    any_order,
-    first,
-    last,
-    grid_i,
-    grid_q,
-    received,
-    errors,
-):
-    """Slice the equalised grid (symbols with energy es) of the bursts index[first : last] and count their
-    wrong bits.
+def decide_levels(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received):
+    """Slice the equalised grid of the bursts index[first : last] into `received` and count their wrong bits
+    in ERRORS; arguments as `fill_levels`.
     """
     sym = scratch(CHUNK + 8, np.uint8)
+    _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym)
+
+
+@part
+def _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym):
     for i in range(first, last):
         b = index[i]
-        m = bits_per_symbol[b]
-        n = (num_bits[b] + m - 1) // m
-        a = np.float32(math.sqrt(NORM[m] / es[b])) if es[b] > 0.0 else np.float32(1.0)
+        row, es = ints[b], reals[b, ES]
+        m, num_bits = row[ORDER], row[NUM_BITS]
+        n = (num_bits + m - 1) // m
+        a = np.float32(math.sqrt(NORM[m] / es)) if es > 0.0 else np.float32(1.0)
         wrong = np.int64(0)
         for c in range(0, n, CHUNK):
             k = n - c if n - c < CHUNK else CHUNK
-            bits = num_bits[b] - c * m if num_bits[b] - c * m < k * m else k * m
-            byte, num_bytes, o = offset[b] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            bits = num_bits - c * m if num_bits - c * m < k * m else k * m
+            byte, num_bytes, o = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
             if any_order is None:
                 decide_qam16(grid_i[o:], grid_q[o:], a, k, sym)
                 sym[k] = 0
@@ -102,7 +120,7 @@ def decide_levels(
                 pack_symbols(m, sym, num_bytes, received, byte)
                 mask = (0xFF00 >> (((bits - 1) & 7) + 1)) & 255
                 wrong += finish_bytes(payload, received, byte, num_bytes, mask)
-        errors[b] = wrong
+        row[ERRORS] = wrong
 
 
 @part
@@ -155,8 +173,8 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
 
     Args:
         place: int64, offset in x of each row from there on in time order.
-        fresh: whether no symbol of the frame precedes the tile; tail: float32[2, >= length - 1 - cp], the
-            last lane of the tile before, replaced by this one's.
+        fresh: whether no symbol of the frame precedes the tile; tail: float32[2 * length], the last lane of
+            the tile before, replaced by this one's.
     """
     useful = length - 1
     for j in range(1, length):
@@ -168,18 +186,18 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
                 x_i[o + t] = x_i[p + t]
             continue
         p, e = place[place.size - (j - cp)], j - cp - 1
-        x_r[o] = np.float32(0.0) if fresh else tail[0, e]
-        x_i[o] = np.float32(0.0) if fresh else tail[1, e]
+        x_r[o] = np.float32(0.0) if fresh else tail[e]
+        x_i[o] = np.float32(0.0) if fresh else tail[length + e]
         for t in range(1, LANES):
             x_r[o + t] = x_r[p + t - 1]
             x_i[o + t] = x_i[p + t - 1]
-        tail[0, e] = x_r[p + LANES - 1]
-        tail[1, e] = x_i[p + LANES - 1]
+        tail[e] = x_r[p + LANES - 1]
+        tail[length + e] = x_i[p + LANES - 1]
 
 
 @entry
 def pass_frames(
-    grid_i, grid_q, row, number, lead, key, slot, h, taps, bins, n, cp, n0, table, output, first, last
+    grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last
 ):
     """Frames first .. last - 1 through IFFT, prefix, delay line, FFT, combining and noise, in place.
 
@@ -187,25 +205,35 @@ def pass_frames(
         grid_i, grid_q: float32[S, F], sent symbols in, equalised symbols out.
         row: int64[frames + 1], the rows of each frame; number: int64[frames], its first data symbol in the
             slot; lead: int64[frames], the burst that has its key, slot, h and taps.
-        key: uint64[B]; slot: int64[B]; h: complex64[B, R, >= F or 1]; taps: complex64[B, R, L], L <= n.
+        ints: `Bursts.tables`; h: complex64[B, R, >= F or 1]; taps: complex64[B, R, L], L <= n.
         bins: int64[F] in [0, n); n, cp: FFT size and prefix; n0: noise energy per element and antenna.
         table, output: `twiddles` and `output_rows` of n.
     """
     length, width = taps.shape[2], bins.size
     rows = (n + length - 1) * LANES  # samples, then what precedes them
-    x_r, x_i = scratch(rows, np.float32), scratch(rows, np.float32)
+    noise_size = LANES * width + 2 * CHUNK_PAIRS + 2
+    work = scratch(2 * (rows + n * LANES + width * LANES + noise_size + width + length), np.float32)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
     place = scratch(length - 1 + n, np.int64)
+    _pass(
+        grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last,
+        rows, noise_size, work, words_of, place,
+    )  # fmt: skip
+
+
+@part
+def _pass(grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last,
+          rows, noise_size, work, words_of, place):  # fmt: skip
+    length, width = taps.shape[2], bins.size
     for k in range(length - 1):
         place[k] = (n + k) * LANES
     for k in range(n):
         place[length - 1 + k] = output[k] * LANES
-    tail = scratch((2, length), np.float32)
-    y_r, y_i = scratch(n * LANES, np.float32), scratch(n * LANES, np.float32)
-    z_r, z_i = scratch(width * LANES, np.float32), scratch(width * LANES, np.float32)
-    size = LANES * width + 2 * CHUNK_PAIRS + 2
-    g_i, g_q = scratch(size, np.float32), scratch(size, np.float32)
-    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    weight, scale = scratch(width, np.float32), scratch(width, np.float32)
+    x_r, x_i, work = work[:rows], work[rows : 2 * rows], work[2 * rows :]
+    y_r, y_i, work = work, work[n * LANES :], work[2 * n * LANES :]
+    z_r, z_i, work = work, work[width * LANES :], work[2 * width * LANES :]
+    g_i, g_q, work = work, work[noise_size:], work[2 * noise_size :]
+    weight, scale, tail = work[:width], work[width : 2 * width], work[2 * width :]
     for frame in range(first, last):
         b = lead[frame]
         _equaliser(h, b, n, n0, weight, scale)
@@ -220,7 +248,7 @@ def pass_frames(
             _before(x_r, x_i, place, length, cp, s0 == row[frame], tail)
             _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i)
             at = (number[frame] + s0 - row[frame]) * width
-            o = _draw(key[b], slot[b], at, (s1 - s0) * width, words_of, g_i, g_q)
+            o = _draw(np.uint64(ints[b, KEY]), ints[b, SLOT], at, (s1 - s0) * width, words_of, g_i, g_q)
             _to_symbols(z_r, weight, g_i[o:], scale, grid_i[s0:s1])
             _to_symbols(z_i, weight, g_q[o:], scale, grid_q[s0:s1])
 
