@@ -192,7 +192,7 @@ print(json.dumps({
 
 @pytest.mark.slow
 def test_a_second_process_hits_the_cache(tmp_path):
-    """Hard, soft and injected link: some 10 CPU s cold (twice that on a loaded machine), cached below 2 s."""
+    """Hard, soft and injected link: some 4 CPU s cold (twice that on a loaded machine), cached below 1 s."""
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
     runs = []
@@ -201,5 +201,5 @@ def test_a_second_process_hits_the_cache(tmp_path):
         runs.append(json.loads(done.stdout))
     assert runs[0]["misses"] == [2, 1] and runs[0]["hits"] == [0, 0]
     assert runs[1]["misses"] == [0, 0] and runs[1]["hits"] == [2, 1]
-    assert runs[0]["seconds"] < 40.0
-    assert runs[1]["seconds"] < 2.0
+    assert runs[0]["seconds"] < 20.0
+    assert runs[1]["seconds"] < 1.0
