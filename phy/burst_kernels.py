@@ -44,7 +44,7 @@ OFFSET, NUM_BITS, ORDER, WIDTH, FIRST_SYMBOL, KEY, SLOT, START, ERRORS, INTS = r
 ES, N0, SNR_DB, REALS = range(4)
 
 
-@part
+@part(glue=True)
 def first_broken(num_bytes, max_width, ints, reals, first, last):
     """Index of the first burst of first .. last - 1 that breaks a rule of `phy.bursts.RULES`, or -1."""
     for b in range(first, last):
@@ -173,7 +173,7 @@ def put_qam16(sym, gi, gq, scale, weight, num_bits, last, llr):
             llr[4 * n + i] = last[i]
 
 
-@entry
+@entry(glue=True)
 def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr):
     """Bursts first .. last - 1 through channel, noise and receiver; ERRORS and SNR_DB are written.
 
@@ -201,7 +201,7 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
     )  # fmt: skip
 
 
-@part
+@part(glue=True)
 def _transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
               gain, sym, words, work, plane):  # fmt: skip
     """`transmit` with its scratch memory."""

@@ -6,6 +6,7 @@ What takes time in a first call, and what is done about it:
 * A part is optimised once, on its own, and linked after the optimisation of what calls it; numba would
   optimise it again within each caller. Parts marked `forceinline` are linked before, and so inlined. (A part
   that is optimised in its caller alone is not vectorised: normals take three times as long.)
+* Glue, functions that leave the work to parts, is optimised lightly: LLVM would make vectors of its loops.
 * Parts do not count references to arrays: none of them may make an array. That saves code, and atomic
   operations at run time.
 * Passes for closures, generators, parallel loops, array expressions and literals are left out, and the repair
@@ -14,6 +15,7 @@ What takes time in a first call, and what is done about it:
   occurrence, several times.
 * numba's flags, which it compares at every operation, are compared as one tuple.
 * The garbage collector pauses: it would look at the compiler's many objects again and again.
+* numba imports scipy.linalg to see whether there is a BLAS (0.15 s); it is enough to find it.
 * A kernel that comes from the cache needs none of the registries of typing and code generation; numba would
   fill them first (0.4 s).
 
@@ -26,6 +28,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from numba.core import compiler, ir_utils, sigutils, types
@@ -51,6 +54,7 @@ from numba.core.untyped_passes import (
     RewriteSemanticConstants,
     TranslateByteCode,
 )
+from numba.np import linalg
 
 
 class _Flags(compiler.Flags):
@@ -125,7 +129,7 @@ class _Passes(PassManager):
 class _Library(JITCodeLibrary):
     """Code of one function; see above on when parts are linked."""
 
-    inlined = False
+    inlined = glue = False
 
     def finalize(self) -> None:
         """Optimise, link, and make machine code."""
@@ -133,12 +137,20 @@ class _Library(JITCodeLibrary):
         for library in libraries:
             if getattr(library, "inlined", True):  # numba's own are as well
                 self._final_module.link_in(library._get_module_for_linking(), preserve=True)
-        super()._optimize_final_module()
+        if self.glue:
+            passes, builder = self._codegen._module_pass_manager(opt=1, loop_vectorize=False)
+            passes.run(self._final_module, builder)
+        else:
+            super()._optimize_final_module()
         self._linking_libraries = [library for library in libraries if not getattr(library, "inlined", True)]
         super().finalize()
 
     def _optimize_final_module(self) -> None:
         """Done before linking."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        if not self.glue:
+            super()._optimize_functions(ll_module)
 
 
 class _PartLibrary(_Library):
@@ -154,6 +166,7 @@ class _Compiler(compiler.CompilerBase):
     """Pipeline of an entry."""
 
     library: Callable[..., Any] = _Library
+    glue = False
 
     def define_pipelines(self) -> list[PassManager]:
         state = self.state
@@ -161,7 +174,7 @@ class _Compiler(compiler.CompilerBase):
         state.type_annotation = None
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
-        state.library.inlined = bool(state.flags.forceinline)
+        state.library.inlined, state.library.glue = bool(state.flags.forceinline), self.glue
         passes = _Passes("kernel")
         for one in _PASSES:
             passes.add_pass(one, one.__name__)
@@ -180,16 +193,31 @@ class _PartCompiler(_Compiler):
         return super().define_pipelines()
 
 
+class _GlueCompiler(_Compiler):
+    glue = True
+
+
+class _GluePartCompiler(_PartCompiler):
+    glue = True
+
+
 _types_of_calls: dict[tuple[Any, ...], Any] = {}
 
 
 @contextmanager
-def _prepared(context: Any) -> Iterator[None]:
-    """No collection of garbage, and types of calls looked up once, while an entry is compiled."""
-    if "resolve_function_type" in vars(context):  # an entry that calls another
+def _prepared(target: Any) -> Iterator[None]:
+    """While an entry is compiled: no collection of garbage, types of calls looked up once, registries read
+    again only when they have grown.
+    """
+    typing = target.typing_context
+    if "refresh" in vars(target):  # an entry that calls another
         yield
         return
-    resolve = context.resolve_function_type
+    collecting = gc.isenabled()
+    gc.disable()
+    _read_registries(target)
+    resolve, refresh = typing.resolve_function_type, target.refresh
+    seen = _registrations(target)
 
     def remembered(function: Any, args: Any, keywords: Any) -> Any:
         key = (function, args, tuple(keywords.items()) if isinstance(keywords, dict) else keywords)
@@ -201,15 +229,39 @@ def _prepared(context: Any) -> Iterator[None]:
             found = _types_of_calls[key] = resolve(function, args, keywords)
         return found
 
-    collecting = gc.isenabled()
-    gc.disable()
-    context.resolve_function_type = remembered
+    def when_grown() -> None:
+        nonlocal seen
+        if _registrations(target) != seen:
+            refresh()
+            seen = _registrations(target)
+
+    # of the instances, so that the classes and what others compile later stay as they are
+    typing.resolve_function_type = remembered
+    target.refresh = when_grown
     try:
         yield
     finally:
-        del context.resolve_function_type
+        del typing.resolve_function_type, target.refresh
         if collecting:
             gc.enable()
+
+
+def _registrations(target: Any) -> int:
+    """How many implementations and types of functions numba's registries hold."""
+    kinds = "functions", "attributes", "globals", "getattrs", "setattrs", "casts", "constants"
+    registries = (*target._registries, *target.typing_context._registries)
+    return sum(len(getattr(registry, kind, ())) for registry in registries for kind in kinds)
+
+
+def _read_registries(target: Any) -> None:
+    """`target.refresh()`, which the first time imports what it registers."""
+    ensure_blas = linalg.ensure_blas
+    if find_spec("scipy.linalg") is not None:
+        linalg.ensure_blas = lambda: None  # as numba.np.arraymath calls it when imported
+    try:
+        target.refresh()
+    finally:
+        linalg.ensure_blas = ensure_blas
 
 
 class _Cache(FunctionCache):
@@ -225,14 +277,16 @@ class _Cache(FunctionCache):
 class Entry(CPUDispatcher):
     """A kernel that Python calls, kept in numba's cache on disk."""
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        super().__init__(function, None, {"nopython": True, "boundscheck": None, **options}, _Compiler)
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], glue: bool = False) -> None:
+        options = {"nopython": True, "boundscheck": None, **options}
+        super().__init__(function, None, options, _GlueCompiler if glue else _Compiler)
         self._cache = _Cache(function)
+        compiling: Any = self._compiler  # type: ignore[attr-defined]
+        self._compile_function, compiling.compile = compiling.compile, self._compile_prepared
 
-    def compile(self, sig: Any) -> Any:
-        """As numba's, for a signature or tuple of types."""
-        with _prepared(self.targetctx.typing_context):
-            return super().compile(sig)
+    def _compile_prepared(self, args: Any, return_type: Any) -> Any:
+        with _prepared(self.targetctx):
+            return self._compile_function(args, return_type)
 
 
 class _Name:
@@ -242,9 +296,9 @@ class _Name:
 class Part(CPUDispatcher):
     """A function that kernels call."""
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], glue: bool = False) -> None:
         options = {"nopython": True, "boundscheck": None, "_nrt": False, **options}
-        super().__init__(function, None, options, _PartCompiler)
+        super().__init__(function, None, options, _GluePartCompiler if glue else _PartCompiler)
         self._options = options
 
     def get_call_template(self, args: Any, kws: Any) -> Any:

@@ -24,7 +24,7 @@ _POWERS = Rule(
 )
 
 
-@entry
+@entry(glue=True)
 def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
     """Independent taps, the first with a line of sight at a uniform angle in [-pi/2, pi/2).
 
@@ -96,7 +96,7 @@ def fill_response(taps, real, imag, h):
                 row[f] = complex(x[f], y[f])
 
 
-@entry
+@entry(glue=True)
 def renew(key, payload, spacing, line, scatter, taps, slots, slot):
     """Payload and channels of a slot in one call: `fill_bytes` and `fill_taps`; slots int64[B] = slot."""
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)

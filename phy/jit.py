@@ -48,21 +48,25 @@ def _use_wide_vectors() -> None:
 _use_wide_vectors()
 
 
-def entry(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Decorator of a kernel that Python calls; options as `numba.njit` takes them (`fastmath`, ...).
+def entry(function: Callable[..., Any] | None = None, *, glue: bool = False, **options: Any) -> Any:
+    """Decorator of a kernel that Python calls.
 
     It is compiled at its first call, kept in numba's cache on disk, and runs without the GIL.
+
+    Args:
+        glue: it leaves the work to parts, so light optimisation is enough.
+        options: as `numba.njit` takes them (`fastmath`, ...).
     """
     if function is None:
-        return lambda f: entry(f, **options)
-    return Entry(function, {**_COMMON, "nogil": True, **options})
+        return lambda f: entry(f, glue=glue, **options)
+    return Entry(function, {**_COMMON, "nogil": True, **options}, glue)
 
 
-def part(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Decorator of a function that kernels call; options as `numba.njit` takes them (`fastmath`, ...)."""
+def part(function: Callable[..., Any] | None = None, *, glue: bool = False, **options: Any) -> Any:
+    """Decorator of a function that kernels call; glue, options: as `entry` takes them."""
     if function is None:
-        return lambda f: part(f, **options)
-    return Part(function, {**_COMMON, **options})
+        return lambda f: part(f, glue=glue, **options)
+    return Part(function, {**_COMMON, **options}, glue)
 
 
 def scratch(shape: Any, dtype: Any) -> np.ndarray:

@@ -184,7 +184,7 @@ def draw_words(key, slot, lane, first_block, num_blocks, out):
         out[4 * n + 3] = np.uint32(d)
 
 
-@entry
+@entry(glue=True)
 def words(key, slot, lane, first_block, num_blocks, out):
     """`draw_words` for Python."""
     draw_words(key, slot, lane, first_block, num_blocks, out)
@@ -219,7 +219,7 @@ def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> n
     return out
 
 
-@entry
+@entry(glue=True)
 def fill_bytes(key, slot, lane, out):
     """out[j] = byte j of the words of this key, slot and lane, least significant byte first; out uint8[n]."""
     draw_bytes(key, slot, lane, out, scratch(4 * CHUNK_PAIRS, np.uint32))

@@ -49,7 +49,7 @@ from phy.qam import (
 _DROWNED = 1e18  # noise where the channel is 0
 
 
-@entry
+@entry(glue=True)
 def fill_levels(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q):
     """Symbols of the bursts index[first : last] to the flat grid, and their SNR_DB to `reals`.
 
@@ -63,7 +63,7 @@ def fill_levels(payload, h, ints, reals, place, index, any_order, first, last, g
     _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain)
 
 
-@part
+@part(glue=True)
 def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain):
     for i in range(first, last):
         b = index[i]
@@ -87,7 +87,7 @@ def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i,
                 map_levels(m, sym, a, k, grid_i[o:], grid_q[o:])
 
 
-@entry
+@entry(glue=True)
 def decide_levels(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received):
     """Slice the equalised grid of the bursts index[first : last] into `received` and count their wrong bits
     in ERRORS; arguments as `fill_levels`.
@@ -96,7 +96,7 @@ def decide_levels(payload, ints, reals, place, index, any_order, first, last, gr
     _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym)
 
 
-@part
+@part(glue=True)
 def _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym):
     for i in range(first, last):
         b = index[i]
@@ -167,7 +167,7 @@ def _to_symbols(z, weight, noise, scale, symbols):
             row[f] = z[f * np.uint64(LANES) + t] * weight[f] + g[f] * scale[f]
 
 
-@part
+@part(glue=True)
 def _before(x_r, x_i, place, length, cp, fresh, tail):
     """The length - 1 rows before the useful part: the prefix, and before it the end of the symbol before.
 
@@ -195,7 +195,7 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
         tail[length + e] = x_i[p + LANES - 1]
 
 
-@entry
+@entry(glue=True)
 def pass_frames(
     grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last
 ):

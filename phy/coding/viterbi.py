@@ -154,6 +154,9 @@ def _step_all_overload(words, metric, survivors):
     return run
 
 
+_TINY = np.float32(1e-30)
+
+
 @part(fastmath={"reassoc"})
 def mean_magnitude(llr):
     """Mean |llr| of float32[N] (each at most 1e6, so that infinite LLRs are allowed); NaN if one is NaN."""
@@ -169,12 +172,15 @@ def mean_magnitude(llr):
 def branch_costs(llr, scale, max_llr, width, words):
     """Quantise llr float32[2 n] to integers in [-max_llr, max_llr] and write the branch costs words[n]."""
     w1, w2, w3 = np.uint64(width), np.uint64(2 * width), np.uint64(3 * width)
-    half, high, zero = np.float32(0.5), np.float32(max_llr), np.int64(0)
+    half, high = np.float32(0.5), np.float32(max_llr)
     for t in range(words.shape[0]):
-        first = np.int64(np.floor(min(max(llr[2 * t] * scale, -high), high) + half))
-        second = np.int64(np.floor(min(max(llr[2 * t + 1] * scale, -high), high) + half))
-        one0, zero0 = np.uint64(max(first, zero)), np.uint64(max(-first, zero))
-        one1, zero1 = np.uint64(max(second, zero)), np.uint64(max(-second, zero))
+        first, second = llr[2 * t] * scale, llr[2 * t + 1] * scale
+        first = first if first > -high else -high
+        second = second if second > -high else -high
+        i = np.int64(np.floor((first if first < high else high) + half))
+        j = np.int64(np.floor((second if second < high else high) + half))
+        one0, zero0 = np.uint64(i if i > 0 else 0), np.uint64(-i if i < 0 else 0)
+        one1, zero1 = np.uint64(j if j > 0 else 0), np.uint64(-j if j < 0 else 0)
         pairs = (zero0 + zero1) | ((zero0 + one1) << w1) | ((one0 + zero1) << w2) | ((one0 + one1) << w3)
         words[t] = pairs
 
@@ -221,7 +227,7 @@ def viterbi_kernel(llr, positions, circular, clip, metric, words, out):
     for b in range(llr.shape[0]):
         mean = mean_magnitude(llr[b])
         valid = valid and mean == mean
-        scale = np.float32(max_llr) / (clip * max(mean, np.float32(1e-30)))
+        scale = np.float32(max_llr) / (clip * (mean if mean > _TINY else _TINY))
         if positions.shape[0] == mother.shape[0] and circular == 0:
             branch_costs(llr[b], scale, max_llr, width, words)
         else:
