@@ -112,7 +112,7 @@ def mean_snr(h, width, es, n0, first_symbol, num_symbols, snr):
 
 
 @intrinsic
-def _ones(typingctx, value):
+def ones(typingctx, value):
     """Number of ones in a uint8, as uint8."""
 
     def codegen(context, builder, signature, args):
@@ -130,7 +130,7 @@ def finish_bytes(payload, received, first, num_bytes, last_mask):
     errors = np.int64(0)
     sent, got = payload[first : first + num_bytes], received[first : first + num_bytes]
     for j in range(num_bytes):
-        errors += _ones(np.uint8(sent[j] ^ got[j]))  # type: ignore
+        errors += ones(np.uint8(sent[j] ^ got[j]))  # type: ignore
     return errors
 
 
@@ -141,13 +141,13 @@ def finish_nibbles(sent, sym, received, bits):
     for j in range(sent.size):
         got = np.uint8((sym[2 * j] << 4) | sym[2 * j + 1])
         received[j] = got
-        errors += _ones(np.uint8(got ^ sent[j]))  # type: ignore
+        errors += ones(np.uint8(got ^ sent[j]))  # type: ignore
     if bits & 7:
         j = sent.size - 1
         wrong = np.uint8(received[j] ^ sent[j])
         kept = np.uint8(wrong & (0xFF00 >> (bits & 7)))
         received[j] = np.uint8(sent[j] ^ kept)
-        errors -= _ones(np.uint8(wrong ^ kept))  # type: ignore
+        errors -= ones(np.uint8(wrong ^ kept))  # type: ignore
     return errors
 
 

@@ -12,6 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from phy.burst_kernels import (
     ERRORS,
@@ -27,15 +30,15 @@ from phy.burst_kernels import (
     WIDTH,
     combined_gain,
     first_broken,
+    ones,
 )
 from phy.jit import entry, part, scratch
-from phy.philox import LANE_INJECT, LANE_TABLE, philox4x32
-from phy.qam import NORM, rail_bits, rail_level
+from phy.philox import LANE_INJECT, LANE_TABLE, log_quotient, philox4x32
+from phy.qam import NORM
 
 LEFT = -2  # what `transmit_injected` returns if bursts are left for the Gaussian kernel
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_TWO = np.float32(2.0)
 
 
 @part(forceinline=True)
@@ -58,107 +61,188 @@ def derive_key(key, slot, first_symbol, lane):
     return a, b
 
 
-@part(forceinline=True)
-def _get_bits(data, bit, m):
-    """The m-bit symbol that starts at bit `bit` of packed bytes (m divides 8 or is 6)."""
-    byte = bit >> 3
-    pair = np.int32(data[byte]) << 8
-    if byte + 1 < data.size:
-        pair |= np.int32(data[byte + 1])
-    return (pair >> (16 - m - (bit & 7))) & ((1 << m) - 1)
+def _neighbours() -> np.ndarray:
+    """uint8[9, 4, 256]: [m, 2 rail + down, symbol], bits that a move by one level flips, 0 at the edge."""
+    table = np.zeros((9, 4, 256), np.uint8)
+    table[1] = 1  # BPSK: away from the other point nothing changes, and no such move is drawn
+    for m in (2, 4, 6, 8):
+        symbols = np.arange(1 << m)
+        for rail in range(2):
+            places = np.arange(m - 1 - rail, -1, -2)  # of the rail's bits, the sign first
+            level = np.zeros(symbols.size, int)
+            for i, place in enumerate(places[::-1]):  # the formula of phy.qam from the inside
+                level = (1 - 2 * ((symbols >> place) & 1)) * ((1 << i) - (level if i else 0))
+            top = (1 << (m // 2)) - 1
+            bits_of_level = np.zeros(top + 1, int)
+            bits_of_level[(level + top) // 2] = symbols & (1 << places).sum()
+            for down in range(2):
+                moved = np.clip(level + 2 - 4 * down, -top, top)
+                flip = bits_of_level[(moved + top) // 2] ^ bits_of_level[(level + top) // 2]
+                table[m, 2 * rail + down, : symbols.size] = flip
+    return table
+
+
+_NEIGHBOURS = _neighbours()
+_EVENTS = 32  # drawn at a time; a burst of 3584 bits has 10 to 15 at the bit error rates of this path
+_HALF_EVENTS = _EVENTS // 2
+
+# double precision: pattern of sqrt(1/2), bits of the fraction; log(1/2)
+_ROOT_HALF, _FRACTION = np.int64(0x3FE6A09E667F3BCD), np.int64(0x000FFFFFFFFFFFFF)
+_LN2 = np.float32(math.log(2.0))
+
+
+@intrinsic
+def _pattern_of(typingctx, value):
+    """The int64 with the bit pattern of a float64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
+def _double_of(typingctx, value):
+    """The float64 with the bit pattern of an int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
 
 
 @part(forceinline=True)
-def _xor_bits(data, bit, m, value):
-    byte = bit >> 3
-    pair = value << (16 - m - (bit & 7))
-    data[byte] = np.uint8(data[byte] ^ (pair >> 8))
-    if pair & 255:
-        data[byte + 1] = np.uint8(data[byte + 1] ^ (pair & 255))
+def _log_uniform(word):
+    """Natural logarithm of (word + 1/2) / 2^32, float32, relative error 1e-7 (of numbers close to 1, too)."""
+    shifted = _pattern_of(np.float64(word) + 0.5) - _ROOT_HALF  # type: ignore[call-arg]
+    exponent = np.float32((shifted >> 52) - 32)
+    f = np.float32(_double_of((shifted & _FRACTION) + _ROOT_HALF) - 1.0)  # type: ignore[call-arg]
+    return exponent * _LN2 + f * log_quotient(f)
 
 
 @part
-def _sparse_burst(payload, received, first_bit, num_bits, m, scale_of, width, re, s_max, key0, key1):
+def draw_events(first, key0, key1, scale, raw, gap):
+    """Words of _EVENTS events, and their gaps: geometric numbers before rounding down, log(uniform) * scale.
+
+    Event i has words raw[0, i] and raw[1, i] of counter block first + i, event _HALF_EVENTS + i the others.
+
+    Args:
+        first: uint64; raw: uint32[4, _HALF_EVENTS], gap: float64[_EVENTS], overwritten.
+    """
+    zero = np.uint64(0)
+    for i in range(_HALF_EVENTS):
+        block = first + np.uint64(i)
+        a, b, c, d = philox4x32(block & _LOW, block >> _SHIFT, zero, zero, key0, key1)
+        raw[0, i] = np.uint32(a)
+        raw[1, i] = np.uint32(b)
+        raw[2, i] = np.uint32(c)
+        raw[3, i] = np.uint32(d)
+    for i in range(_HALF_EVENTS):
+        gap[i] = np.float64(_log_uniform(raw[0, i])) * scale
+    later = gap[_HALF_EVENTS:]
+    for i in range(_HALF_EVENTS):
+        later[i] = np.float64(_log_uniform(raw[2, i])) * scale
+
+
+@part
+def _sparse_burst(
+    payload, received, first_bit, num_bits, m, scale_of, width, re, s_max, q_max, key0, key1, raw, gap
+):
     """Moves of one burst at geometrically distributed rails. Returns the number of wrong bits.
 
-    scale_of: float64[width], noise scale per subcarrier; s_max its maximum, whose move probability proposes.
+    Args:
+        scale_of: float64[width], noise scale per subcarrier; s_max: its maximum; q_max = Q(1 / s_max), the
+            probability of a move in one direction, which proposes.
+        raw, gap: as `draw_events` takes them.
     """
-    rails = 1 if m == 1 else 2
-    num_moves = 1 if m == 1 else (1 << (m // 2)) - 1
-    total = -(-num_bits // m) * rails
-    q_max = tail(1.0 / s_max)
-    p = q_max if rails == 1 else 2.0 * q_max  # BPSK: the move away from the other point changes nothing
+    rails_log = 0 if m == 1 else 1
+    total = -(-num_bits // m) << rails_log
+    p = q_max if m == 1 else 2.0 * q_max  # BPSK: the move away from the other point changes nothing
     if p <= 0.0:
         return np.int64(0)
-    scale_log = 1.0 / math.log1p(-p)
-    q_two = tail(3.0 / s_max)
+    scale = 1.0 / math.log1p(-p)
+    # a bound of Q(3 / s_max), below which the exact probabilities of more levels than one are looked at
+    several = q_max**5 if q_max < 0.05 else 1.0
+    most = 1 if m == 1 else (1 << (m // 2)) - 1
+    moved_of = _NEIGHBOURS[m]
     wrong = np.int64(0)
     position = np.int64(-1)
-    draw = np.uint64(0)
-    zero = np.uint64(0)
-    c = d = zero
-    second = False
+    event, block = _EVENTS, np.uint64(0)
     while True:
+        if event == _EVENTS:
+            draw_events(block, key0, key1, scale, raw, gap)
+            event, block = 0, block + np.uint64(_HALF_EVENTS)
         # two words an event: one for the gap, one for the size (31 bits) and the sign of the move
-        if second:
-            a, b = c, d
-        else:
-            a, b, c, d = philox4x32(draw & _LOW, draw >> _SHIFT, zero, zero, key0, key1)
-            draw += np.uint64(1)
-        second = not second
-        gap = math.log((np.float64(a) + 0.5) / 4294967296.0) * scale_log
-        if gap >= total - position:
+        word = raw[1, event] if event < _HALF_EVENTS else raw[3, event - _HALF_EVENTS]
+        step = gap[event]
+        event += 1
+        if step >= total - position:
             return wrong
-        position += 1 + np.int64(gap)
+        position += 1 + np.int64(step)
         if position >= total:
             return wrong
-        k = position >> (rails - 1)
+        k = position >> rails_log
         s = scale_of[(re + k) % width] if width > 1 else s_max
-        v = q_max * (np.float64(b >> np.uint64(1)) + 0.5) / 2147483648.0
-        # at the proposing subcarrier a move is certain, and more than one level is rare
-        moves = 1 if s == s_max else 0
-        if s < s_max or v < q_two:
-            while moves < num_moves and s > 0.0 and v < tail((2 * moves + 1) / s):
+        v = q_max * (np.float64(word >> np.uint32(1)) + 0.5) / 2147483648.0
+        moves = 1
+        if s < s_max or v < several:  # at the proposing subcarrier a move is certain
+            moves = 0
+            while moves < most and s > 0.0 and v < tail((2 * moves + 1) / s):
                 moves += 1
+            if s == s_max and moves == 0:
+                moves = 1
             if moves == 0:
                 continue
+        # the symbol may lie in two bytes (m = 6), or end behind the payload, as padding
         bit = first_bit + k * m
-        sent = _get_bits(payload, bit, m)
-        if m == 1:
-            flip = np.int64(1)
-        else:
-            rail = position & 1
-            z = rail_level(m, sent, rail)
-            up = (b & np.uint64(1)) == 0
-            z = z + _TWO * np.float32(moves) if up else z - _TWO * np.float32(moves)
-            of_rail = 0xAA if rail == 0 else 0x55
-            flip = np.int64((rail_bits(m, z, rail) ^ sent) & of_rail)
+        byte, shift = bit >> 3, 16 - m - (bit & 7)
+        pair = np.int64(payload[byte]) << 8
+        if shift < 8 and byte + 1 < payload.size:
+            pair |= np.int64(payload[byte + 1])
+        sent = (pair >> shift) & ((1 << m) - 1)
+        moved = moved_of[2 * (position & rails_log) + np.int64(word & np.uint32(1))]
+        symbol = sent ^ moved[sent]
+        for _ in range(moves - 1):
+            symbol ^= moved[symbol]
+        flip = symbol ^ sent
         past = k * m + m - num_bits
         if past > 0:
             flip = (flip >> past) << past
-        _xor_bits(received, bit, m, flip)
-        while flip:
-            flip &= flip - 1
-            wrong += 1
+        pair = flip << shift
+        received[byte] = np.uint8(received[byte] ^ (pair >> 8))
+        if pair & 255:
+            received[byte + 1] = np.uint8(received[byte + 1] ^ (pair & 255))
+        wrong += ones(np.uint8(flip))  # type: ignore[call-arg]
 
 
-@entry
-def transmit_injected(payload, h, ints, reals, first, last, sparse_below, received):
+@entry(glue=True)
+def transmit_injected(payload, h, ints, reals, first, last, flat_below, varying_below, received):
     """Bursts first .. last - 1 with injected errors.
 
     Arguments are those of `phy.burst_kernels.transmit`.
 
     Args:
-        sparse_below: bursts whose largest move probability per rail is not below this are left alone, ERRORS
-            -1.
+        flat_below, varying_below: bursts whose largest move probability per rail is not below this are left
+            alone, ERRORS -1: those with one gain for all subcarriers, and the others.
 
     Returns: -1 if all bursts were sent, LEFT if some were left alone, or the first that breaks a rule.
     """
+    scales = scratch((2, h.shape[2]), np.float64)
+    raw = scratch((4, _HALF_EVENTS), np.uint32)
+    gap = scratch(_EVENTS, np.float64)
+    return _transmit_injected(
+        payload, h, ints, reals, first, last, flat_below, varying_below, received, scales, raw, gap
+    )
+
+
+@part
+def _transmit_injected(
+    payload, h, ints, reals, first, last, flat_below, varying_below, received, scales, raw, gap
+):
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
-    gain = scratch(h.shape[2], np.float64)
-    scale_of = scratch(h.shape[2], np.float64)
+    gain, scale_of = scales[0], scales[1]
     result = -1
     for b in range(first, last):
         row = ints[b]
@@ -175,7 +259,8 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
             scale_of[f] = s if n0 > 0.0 else 0.0
             s_max = s_max if s_max > scale_of[f] else scale_of[f]
         noisy = s_max > 0.0 and n > 0
-        if noisy and 2.0 * tail(1.0 / s_max) >= sparse_below:
+        q_max = tail(1.0 / s_max) if noisy else 0.0
+        if noisy and 2.0 * q_max >= (flat_below if w == 1 else varying_below):
             row[ERRORS] = -1
             result = LEFT
             continue
@@ -188,7 +273,20 @@ def transmit_injected(payload, h, ints, reals, first, last, sparse_below, receiv
             k0, k1 = derive_key(np.uint64(row[KEY]), row[SLOT], re, LANE_INJECT)
             k0, k1 = np.uint64(k0), np.uint64(k1)  # an interpreted caller gets Python integers
             row[ERRORS] = _sparse_burst(
-                payload, received, row[OFFSET] * 8, num_bits, m, scale_of, w, re, s_max, k0, k1
+                payload,
+                received,
+                row[OFFSET] * 8,
+                num_bits,
+                m,
+                scale_of,
+                w,
+                re,
+                s_max,
+                q_max,
+                k0,
+                k1,
+                raw,
+                gap,
             )
     return result
 

@@ -94,6 +94,20 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
 
 
 @part(fastmath=True, forceinline=True)
+def log_quotient(f):
+    """ln(1 + f) / f for float32 f in [sqrt(1/2) - 1, sqrt(2) - 1]."""
+    p = _L8
+    p = p * f + _L7
+    p = p * f + _L6
+    p = p * f + _L5
+    p = p * f + _L4
+    p = p * f + _L3
+    p = p * f + _L2
+    p = p * f + _L1
+    return p * f + _L0
+
+
+@part(fastmath=True, forceinline=True)
 def box_muller(word_r, word_t):
     """Two independent N(0, 1) float32 from two 32-bit words held in uint32 scalars.
 
@@ -106,16 +120,7 @@ def box_muller(word_r, word_t):
     shifted = np.int32(bits - np.int32(0x3F3504F3))
     exponent = np.int32(shifted >> np.int32(23))
     f = _float_of(np.int32(np.int32(shifted & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3))) - _ONE
-    p = _L8
-    p = p * f + _L7
-    p = p * f + _L6
-    p = p * f + _L5
-    p = p * f + _L4
-    p = p * f + _L3
-    p = p * f + _L2
-    p = p * f + _L1
-    p = p * f + _L0
-    r2 = np.float32(exponent) * _MINUS_TWO_LN2 + _MINUS_TWO * (f * p)
+    r2 = np.float32(exponent) * _MINUS_TWO_LN2 + _MINUS_TWO * (f * log_quotient(f))
     r = np.float32(math.sqrt(r2 if r2 > _ZERO else _ZERO))
     t = np.int32(word_t)
     x = (np.float32(np.int32(t & np.int32(0x1FFFFFFF))) + _HALF) * _TWO_M29

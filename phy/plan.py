@@ -25,7 +25,7 @@ from phy import burst_kernels as kernels
 from phy import injection_kernels
 from phy.bursts import Bursts, check_bursts, raise_broken
 from phy.fading import BlockFading
-from phy.injection import SPARSE_BELOW
+from phy.injection import thresholds
 from phy.threads import over_threads
 
 
@@ -57,7 +57,7 @@ class LinkPlan:
         # the arrays stay the same, so the arguments of a call are put together once
         self._arrays = self.payload, self.h, ints, reals
         self._order, self._threads = bursts.any_order(), threads
-        self._sparse_below: float | None = None
+        self._below: tuple[float, float] | None = None
 
     def renewal(self, fading: BlockFading, key: int) -> Callable[[int], None]:
         """A call for measurements, renew(slot): new payload, new channels and the slot of every burst.
@@ -104,12 +104,12 @@ class LinkPlan:
             self._raise(broken)
         return self.num_bit_errors
 
-    def inject(self, sparse_below: float = SPARSE_BELOW) -> np.ndarray:
+    def inject(self, sparse_below: float | None = None) -> np.ndarray:
         """As `phy.injection.transmit_injected`. Returns: `num_bit_errors`."""
-        if sparse_below != self._sparse_below:
-            kernel = injection_kernels.transmit_injected
-            self._sparse = self._prepared(kernel, float(sparse_below), self.received)
-            self._sparse_below = sparse_below
+        below = thresholds(sparse_below)
+        if below != self._below:
+            self._sparse = self._prepared(injection_kernels.transmit_injected, *below, self.received)
+            self._below = below
         broken = self._sparse()
         if broken >= 0:
             self._raise(broken)

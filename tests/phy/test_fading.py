@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import kstest
 
 from phy.channel import frequency_response
-from phy.fading import BlockFading, fill_response, fill_taps
+from phy.fading import BlockFading, draw_taps, fill_response
 from phy.parameters import ParameterError
-from phy.philox import random_bytes
+from phy.philox import draw_bytes, fill_bytes, random_bytes
 
 BLOCKS = 40_000
 
@@ -82,8 +82,13 @@ def test_kernels_equal_their_python_bodies():
     fading = BlockFading(num_ant=2, k_factor=1.0, tap_powers=(0.7, 0.3), bins=(0, 3, 5))
     taps = fading.taps(7, 1, 5)
     plain = np.empty_like(taps)
-    fill_taps.py_func(np.uint64(7), 1, 0, 0.5, *fading._amplitudes, plain)
+    memory = np.empty((4, 512), np.uint32), np.empty((2, 1024), np.float32), np.empty(16, np.uint32)
+    draw_taps.py_func(np.uint64(7), 1, 0, 0.5, *fading._amplitudes, plain, *memory)
     assert np.allclose(taps, plain, atol=1e-6)
+    drawn, plain = np.empty(777, np.uint8), np.empty(777, np.uint8)
+    fill_bytes(np.uint64(7), 1, np.uint64(2), drawn)
+    draw_bytes.py_func(np.uint64(7), 1, np.uint64(2), plain, np.empty(2048, np.uint32))
+    assert np.array_equal(drawn, plain)
     h = np.empty((5, 2, 3), np.complex64)
     fill_response.py_func(taps, *fading._steering, h)
     assert np.allclose(h, fading.response(7, 1, 5), atol=1e-6)

@@ -9,8 +9,10 @@ from scipy.stats import norm
 from phy import channel, theory
 from phy.bursts import Bursts
 from phy.injection import transmit_injected
+from phy.injection_kernels import _NEIGHBOURS, draw_events
 from phy.link import transmit_bit
 from phy.parameters import ParameterError
+from phy.qam import rail_bits, rail_level
 from phy.table import BerTable, measure_ber_table, transmit_table
 
 LEVEL_OF_BITS = np.array([1, 3, -1, -3])  # (b0, b2) of 16-QAM: 00, 01, 10, 11
@@ -54,6 +56,34 @@ def test_the_level_transition_table_is_exact(make_bursts, path, snr_db):
     z = (got - expected)[keep] / np.sqrt(expected * (1 - exact_transitions(snr_db)))[keep]
     assert np.abs(z).max() < norm.isf(0.5e-3 / 16 / 6)
     assert np.all(got[~keep] < 40)
+
+
+@pytest.mark.parametrize("m", [2, 4, 6, 8])
+@pytest.mark.parametrize("rail", [0, 1])
+def test_moves_to_the_neighbouring_level_are_those_of_the_slicer(m, rail):
+    for symbol in range(1 << m):
+        level = rail_level(m, np.int32(symbol), rail)
+        for down in (0, 1):
+            decided = rail_bits(m, np.float32(level + 2 - 4 * down), rail)
+            of_rail = 0xAA if rail == 0 else 0x55  # b0 is the most significant of an even number of bits
+            assert _NEIGHBOURS[m, 2 * rail + down, symbol] == (decided ^ symbol) & of_rail
+
+
+def test_gaps_are_geometric_and_their_logarithm_exact():
+    raw, gap = np.empty((4, 16), np.uint32), np.empty(32)
+    p = 0.01
+    gaps, words = [], []
+    for block in range(0, 16 * 4000, 16):
+        draw_events(np.uint64(block), np.uint64(1), np.uint64(2), 1 / np.log1p(-p), raw, gap)
+        gaps.append(gap.copy())
+        words.append(raw[[0, 2]].reshape(-1).copy())
+    gap, word = np.concatenate(gaps), np.concatenate(words)
+    exact = np.log((word + 0.5) / 2.0**32) / np.log1p(-p)
+    assert np.max(np.abs(gap / exact - 1.0)) < 3e-7
+    counts = np.bincount(np.minimum(gap.astype(int), 400), minlength=401)
+    expected = np.append(p * (1 - p) ** np.arange(400), (1 - p) ** 400) * gap.size
+    z = (counts - expected) / np.sqrt(expected)
+    assert np.abs(z).max() < norm.isf(0.5e-3 / 401) and abs((z**2).sum() - 400) < 5 * np.sqrt(800)
 
 
 def test_frequent_errors_take_the_gaussian_path(make_bursts):

@@ -11,33 +11,73 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phy import burst_kernels, injection_kernels, modulation, packing, philox, qam
+from phy import (
+    burst_kernels,
+    fading,
+    injection_kernels,
+    modulation,
+    packing,
+    philox,
+    qam,
+    waveform,
+    waveform_kernels,
+)
+from phy.compiler import Part
+from phy.fft_kernels import LANES
+from phy.ofdm import Ofdm
 
 ORDERS = modulation.ORDERS
 
 
+def _multiply_row(x_r, x_i, at, c_r, c_i, y_r, y_i, to):
+    rows = x_r[at : at + LANES] + 1j * x_i[at : at + LANES]
+    product = rows * complex(c_r, c_i)
+    y_r[to : to + LANES], y_i[to : to + LANES] = product.real, product.imag
+
+
+def _multiply_add_row(x_r, x_i, at, c_r, c_i, y_r, y_i, to):
+    before = y_r[to : to + LANES].copy(), y_i[to : to + LANES].copy()
+    _multiply_row(x_r, x_i, at, c_r, c_i, y_r, y_i, to)
+    y_r[to : to + LANES] += before[0]
+    y_i[to : to + LANES] += before[1]
+
+
+def _body(function):
+    return getattr(function, "py_func", function)  # what `interpret` has replaced is one already
+
+
+INTRINSICS = {
+    "_bits_of": lambda x: np.float32(x).view(np.int32),
+    "_float_of": lambda x: np.int32(x).view(np.float32),
+    "_pattern_of": lambda x: np.float64(x).view(np.int64),
+    "_double_of": lambda x: np.int64(x).view(np.float64),
+    "ones": lambda x: int(x).bit_count(),
+    "multiply_row": _multiply_row,
+    "multiply_add_row": _multiply_add_row,
+}
+LEFT_COMPILED = {"fft_rows"}  # of intrinsics alone; compared with NumPy in test_waveform.py
+
+
 @pytest.fixture
 def interpret(monkeypatch):
-    """Call it to replace the compiled helpers of phy.philox, packing and qam by their Python bodies."""
+    """Call it to replace every part that kernels call by its Python body, and intrinsics by the same in
+    Python.
+    """
 
     def swap():
-        monkeypatch.setattr(philox, "_bits_of", lambda x: np.float32(x).view(np.int32))
-        monkeypatch.setattr(philox, "_float_of", lambda x: np.int32(x).view(np.float32))
-        for module, names in (
-            (philox, ["philox4x32", "box_muller"]),
-            (packing, ["unpack_nibbles"]),
-            (qam, ["_sign", "_level", "_decide", "rails_maxlog", "llr_weight"]),
-        ):
-            for name in names:
-                function = getattr(module, name)
-                monkeypatch.setattr(module, name, getattr(function, "py_func", function))
+        for module in (philox, packing, qam, burst_kernels, injection_kernels, waveform_kernels, fading):
+            for name, function in list(vars(module).items()):
+                if name in INTRINSICS:
+                    monkeypatch.setattr(module, name, INTRINSICS[name])
+                elif isinstance(function, Part) and name not in LEFT_COMPILED:
+                    monkeypatch.setattr(module, name, function.py_func)
 
     return swap
 
 
 def test_normals(interpret):
     outs = []
-    for pick in (lambda f: f, lambda f: f.py_func):
+    for pick in (lambda f: f, _body):
         i, q, scratch = np.zeros(40, np.float32), np.zeros(40, np.float32), np.empty((4, 20), np.uint32)
         pick(philox.normals)(np.uint64(2**63 + 5), np.int64(3), np.uint64(0), np.int64(11), 20, scratch, i, q)
         outs.append(np.concatenate([i, q]))
@@ -54,7 +94,7 @@ def test_slicer_and_demapper(interpret, m):
     scale = np.abs(rng.standard_normal(n)).astype(np.float32) + np.float32(0.1)
     weight = (0.5 / scale**2).astype(np.float32)
     hard, soft = [], []
-    for pick in (lambda f: f, lambda f: f.py_func):
+    for pick in (lambda f: f, _body):
         sym = sent.copy()
         pick(qam.slice_symbols)(m, sym, noise[0].copy(), noise[1], scale, n)
         hard.append(sym)
@@ -78,7 +118,7 @@ def test_16_qam_alone_is_the_general_case_at_m_4(interpret):
     qam.slice_symbols(4, general, noise[0].copy(), noise[1], scale, n)
     qam.maxlog_symbols(4, sent, noise[0].copy(), noise[1].copy(), scale, weight, n, plane)
     qam.interleave(4, plane, llr.size, llr)
-    for pick in (lambda f: f, lambda f: f.py_func):
+    for pick in (lambda f: f, _body):
         hard, soft = sent.copy(), np.zeros(4 * n, np.float32)
         pick(qam.slice_qam16)(hard, noise[0], noise[1], scale, n)
         pick(qam.maxlog_qam16)(sent, noise[0], noise[1], scale, weight, n, soft)
@@ -93,7 +133,7 @@ def test_packing(interpret, m):
     data = rng.integers(0, 256, 25, dtype=np.uint8)
     n = -(-200 // m)
     sym, out = [np.zeros(n + 8, np.uint8) for _ in range(2)], [np.zeros(25, np.uint8) for _ in range(2)]
-    for i, pick in enumerate((lambda f: f, lambda f: f.py_func)):
+    for i, pick in enumerate((lambda f: f, _body)):
         pick(packing.unpack_symbols)(m, data, 0, 25, n, sym[i])
         pick(packing.pack_symbols)(m, sym[i], 25, out[i], 0)
         interpret()
@@ -118,7 +158,7 @@ def test_symbol_kernels(m):
     point = [np.zeros(50, np.complex64) for _ in range(2)]
     bits = [np.zeros(50 * m, np.uint8) for _ in range(2)]
     back = [np.zeros(50, np.uint8) for _ in range(2)]
-    for i, pick in enumerate((lambda f: f, lambda f: f.py_func)):
+    for i, pick in enumerate((lambda f: f, _body)):
         pick(modulation.split_kernel)(m, sym[0], bits[i])
         pick(modulation.join_kernel)(m, bits[i], back[i])
         assert np.array_equal(back[i], sym[0])
@@ -129,8 +169,8 @@ def test_symbol_kernels(m):
 
 
 @pytest.mark.parametrize("m", ORDERS)
-def test_burst_kernels(make_bursts, m):
-    """The bodies of the entries, interpreted around compiled parts, against the compiled entries."""
+def test_burst_kernels(make_bursts, interpret, m):
+    """Entries and all that they call, interpreted, against the compiled ones."""
     h = np.random.default_rng(1).standard_normal((2, 2, 3)) * (1 + 1j)
     b = make_bursts(m, {1: 2, 2: 4, 4: 11, 6: 17, 8: 22}[m], 48, num_bursts=2, h=h)
     start = np.array([0, 48 * m], np.int64)
@@ -148,7 +188,7 @@ def test_burst_kernels(make_bursts, m):
     def injected(kernel):
         received = b.payload.copy()
         ints, reals = b.tables()
-        assert kernel(b.payload, b.h, ints, reals, 0, 2, 1.1, received) == -1
+        assert kernel(b.payload, b.h, ints, reals, 0, 2, 1.1, 1.1, received) == -1
         return received, ints, reals
 
     def flipped(kernel):
@@ -164,10 +204,36 @@ def test_burst_kernels(make_bursts, m):
         lambda pick: flipped(pick(injection_kernels.transmit_flips)),
     ]
     expected = [call(lambda f: f) for call in calls]
-    plain = [call(lambda f: f.py_func) for call in calls]
+    interpret()
+    plain = [call(_body) for call in calls]
     for compiled, interpreted in zip(expected, plain):
         for x, y in zip(compiled, interpreted):
             assert np.allclose(x, y, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_taps", [1, 7])
+@pytest.mark.parametrize("m", [1, 4, 6])
+def test_waveform_kernels(make_bursts, interpret, monkeypatch, m, num_taps):
+    """Channels shorter and longer than the prefix; two frames, one of them of two bursts."""
+    rng = np.random.default_rng(m)
+    ofdm = Ofdm(fft_size=16, cp_len=4, pilot_symbols_per_frame=0)
+    taps = np.zeros((3, 2, num_taps), np.complex64)
+    taps[:] = rng.standard_normal((3, 2, num_taps, 2)) @ (1, 1j)
+    taps[1] = taps[0]
+    width = np.full(3, 12)
+    h = waveform.response(ofdm, taps, width) if num_taps > 1 else taps
+    bursts = make_bursts(m, {1: -8, 4: 0, 6: 6}[m], 30, num_bursts=3, h=h)
+    bursts.key[:] = [1, 1, 2]
+    bursts.first_symbol[:] = [0, 36, 3]
+    expected = waveform.transmit_waveform(bursts, ofdm, taps, width)
+    interpret()
+    for name in ("fill_levels", "pass_frames", "decide_levels"):
+        monkeypatch.setattr(waveform, name, getattr(waveform_kernels, name).py_func)
+    interpreted = waveform.transmit_waveform(bursts, ofdm, taps, width)
+    assert np.array_equal(expected.payload, interpreted.payload)
+    assert np.array_equal(expected.num_bit_errors, interpreted.num_bit_errors)
+    assert expected.num_bit_errors.sum() > 0
+    np.testing.assert_allclose(expected.snr_db, interpreted.snr_db, rtol=1e-12)
 
 
 PROBE = """
