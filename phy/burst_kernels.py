@@ -37,6 +37,7 @@ from phy.qam import (
 )
 
 CHUNK = 2 * CHUNK_PAIRS - 8  # symbols; a multiple of 8, so that chunks begin at byte boundaries for every m
+SYMBOLS, DRAWS = CHUNK + 8, 2 * CHUNK_PAIRS  # sizes of scratch memory, with room for an odd first symbol
 _MAX_SCALE = 1e9  # noise that drowns any constellation; keeps a faded-out burst finite
 
 # columns of the tables int64[B, INTS] and float64[B, REALS]: what is known of a burst, and what comes of it
@@ -189,27 +190,27 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
 
     Returns: -1, or the first burst that breaks a rule (then nothing was sent).
     """
-    width = h.shape[2]
-    gain = scratch(width, np.float64)
-    sym = scratch(CHUNK + 8, np.uint8)
+    scales = scratch(2 * h.shape[2] + CHUNK, np.float64)
+    sym = scratch(SYMBOLS, np.uint8)
     words = scratch((4, CHUNK_PAIRS), np.uint32)
-    work = scratch(4 * CHUNK_PAIRS + 2 * (CHUNK + width), np.float32)
-    plane = scratch((8, 4 if any_order is None else CHUNK), np.float32)
+    draws = scratch((2, DRAWS), np.float32)
+    plane = scratch((8, CHUNK), np.float32)
     return _transmit(
         payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
-        gain, sym, words, work, plane,
+        scales, sym, words, draws, plane,
     )  # fmt: skip
 
 
 @part(glue=True)
 def _transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
-              gain, sym, words, work, plane):  # fmt: skip
+              scales, sym, words, draws, plane):  # fmt: skip
     """`transmit` with its scratch memory."""
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
-    size, longest = 2 * CHUNK_PAIRS, CHUNK + h.shape[2]
-    gi, gq, scale, weight = work, work[size:], work[2 * size :], work[2 * size + longest :]
+    gi, gq = draws[0], draws[1]
+    gain, scale = scales, scales[h.shape[2] :].view(np.float32)
+    weight = scale[CHUNK + h.shape[2] :]
     for b in range(first, last):
         row = ints[b]
         if marked and row[ERRORS] != -1:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from phy.burst_kernels import CHUNK, finish_bytes
+from phy.burst_kernels import CHUNK, DRAWS, SYMBOLS, finish_bytes
 from phy.jit import entry, part, scratch
 from phy.packing import pack_symbols, unpack_symbols
 from phy.philox import CHUNK_PAIRS, LANE_RE_NOISE, normals
@@ -25,7 +25,7 @@ def fill_grids(payload, offset, num_bits, bits_per_symbol, first_symbol, cell, g
     """Unit-energy symbols of every cell: grid complex64[M, >= resource elements], 0 where a cell is
     silent.
     """
-    sym = scratch(CHUNK + 8, np.uint8)
+    sym = scratch(SYMBOLS, np.uint8)
     for b in range(offset.size):
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
@@ -105,9 +105,9 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
         llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
     """
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    gi = scratch(2 * CHUNK_PAIRS, np.float32)
-    gq = scratch(2 * CHUNK_PAIRS, np.float32)
-    sym = scratch(CHUNK + 8, np.uint8)
+    gi = scratch(DRAWS, np.float32)
+    gq = scratch(DRAWS, np.float32)
+    sym = scratch(SYMBOLS, np.uint8)
     ones = np.ones(CHUNK, np.float32)
     weight = scratch(CHUNK, np.float32)
     plane = scratch((8, 0 if llr is None else CHUNK), np.float32)

@@ -24,6 +24,9 @@ _POWERS = Rule(
 )
 
 
+_DRAWS = 2 * CHUNK_PAIRS
+
+
 @entry(glue=True)
 def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
     """Independent taps, the first with a line of sight at a uniform angle in [-pi/2, pi/2).
@@ -35,7 +38,7 @@ def fill_taps(key, slot, first_block, spacing, line, scatter, taps):
         taps: complex64[B, M, L], written; block b is number first_block + b under (key, slot).
     """
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    parts = scratch((2, 2 * CHUNK_PAIRS), np.float32)
+    parts = scratch((2, _DRAWS), np.float32)
     angles = scratch(4 * ((taps.shape[0] >> 2) + 2), np.uint32)
     draw_taps(key, slot, first_block, spacing, line, scatter, taps, words_of, parts, angles)
 
@@ -100,7 +103,7 @@ def fill_response(taps, real, imag, h):
 def renew(key, payload, spacing, line, scatter, taps, slots, slot):
     """Payload and channels of a slot in one call: `fill_bytes` and `fill_taps`; slots int64[B] = slot."""
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    parts = scratch((2, 2 * CHUNK_PAIRS), np.float32)
+    parts = scratch((2, _DRAWS), np.float32)
     angles = scratch(4 * ((taps.shape[0] >> 2) + 2), np.uint32)
     draw_bytes(key, slot, LANE_PAYLOAD, payload, words_of.reshape(words_of.size))
     draw_taps(key, slot, 0, spacing, line, scatter, taps, words_of, parts, angles)

@@ -12,15 +12,20 @@ vectorising.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from llvmlite.binding import get_host_cpu_name
 from numba import types
 from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
-from numba.extending import lower_builtin, type_callable
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import lower_builtin
 from numba.np.arrayobj import populate_array
 
 from phy.compiler import Entry, Part
@@ -69,18 +74,28 @@ def part(function: Callable[..., Any] | None = None, *, glue: bool = False, **op
     return Part(function, {**_COMMON, **options}, glue)
 
 
+_MAX_ON_STACK = 65536  # bytes
+
+
 def scratch(shape: Any, dtype: Any) -> np.ndarray:
-    """`np.empty` for kernels: numba compiles that one anew for each kind of shape and dtype."""
+    """`np.empty` for entries; on the stack if the shape is of constants, which saves 0.06 us.
+
+    numba would compile its own `np.empty` anew for each kind of shape and dtype.
+    """
     return np.empty(shape, dtype)
 
 
-@type_callable(scratch)
-def _type_scratch(context: Any) -> Any:
-    def typer(shape: Any, dtype: Any) -> Any:
-        ndim = len(shape) if isinstance(shape, types.BaseTuple) else 1
-        return types.Array(dtype.dtype, ndim, "C")
+@infer_global(scratch)
+class _ScratchType(AbstractTemplate):
+    """Types of `scratch`."""
 
-    return typer
+    prefer_literal = True
+
+    def generic(self, args: Any, kws: Any) -> Any:
+        """Signature for a shape and a dtype."""
+        shape, dtype = args
+        ndim = len(shape) if isinstance(shape, types.BaseTuple) else 1
+        return signature(types.Array(dtype.dtype, ndim, "C"), shape, dtype)
 
 
 @lower_builtin(scratch, types.Any, types.Any)
@@ -89,18 +104,28 @@ def _lower_scratch(context: Any, builder: Any, signature: Any, args: Any) -> Any
     several = isinstance(shape_type, types.BaseTuple)
     values = cgutils.unpack_tuple(builder, args[0]) if several else [args[0]]
     kinds = list(shape_type) if several else [shape_type]
-    shape = [context.cast(builder, v, kind, types.intp) for v, kind in zip(values, kinds)]
-    array = context.make_array(array_type)(context, builder)
     data_type = context.get_data_type(array_type.dtype)
-    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(data_type))
+    bytes_each = context.get_abi_sizeof(data_type)
+    lengths: list[Any] = [getattr(kind, "literal_value", None) for kind in kinds]
+    itemsize = context.get_constant(types.intp, bytes_each)
+    if None not in lengths and math.prod(lengths) * bytes_each <= _MAX_ON_STACK:
+        shape = [context.get_constant(types.intp, length) for length in lengths]
+        with builder.goto_entry_block():
+            place = builder.alloca(ir.ArrayType(data_type, math.prod(lengths)))
+        place.align = 64
+        meminfo, data = None, builder.bitcast(place, data_type.as_pointer())
+    else:
+        shape = [context.cast(builder, v, kind, types.intp) for v, kind in zip(values, kinds)]
+        size = functools.reduce(builder.mul, [itemsize, *shape])
+        meminfo = context.nrt.meminfo_alloc_aligned(builder, size=size, align=64)
+        data = builder.bitcast(context.nrt.meminfo_data(builder, meminfo), data_type.as_pointer())
     strides = [itemsize]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
-    size = builder.mul(strides[0], shape[0])
-    meminfo = context.nrt.meminfo_alloc_aligned(builder, size=size, align=64)
+    array = context.make_array(array_type)(context, builder)
     populate_array(
         array,
-        data=builder.bitcast(context.nrt.meminfo_data(builder, meminfo), data_type.as_pointer()),
+        data=data,
         shape=cgutils.pack_array(builder, shape),
         strides=cgutils.pack_array(builder, strides),
         itemsize=itemsize,

@@ -139,6 +139,7 @@ def box_muller(word_r, word_t):
 
 
 CHUNK_PAIRS = 512  # pairs of elements that a kernel draws at a time: its scratch stays in the L1 cache
+_DRAWS, _WORDS = 2 * CHUNK_PAIRS, 4 * CHUNK_PAIRS
 
 
 @part(fastmath=True)
@@ -199,8 +200,7 @@ def words(key, slot, lane, first_block, num_blocks, out):
 def fill_normals(key, slot, lane, first, out):
     """out[k] = noise of element first + k, CN(0, 2); out complex64[n]."""
     words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    gi = scratch(2 * CHUNK_PAIRS, np.float32)
-    gq = scratch(2 * CHUNK_PAIRS, np.float32)
+    gi, gq = scratch(_DRAWS, np.float32), scratch(_DRAWS, np.float32)
     k = 0
     while k < out.size:
         odd = (first + k) & 1
@@ -227,7 +227,7 @@ def complex_normals(key: int, slot: int, lane: int, first: int, count: int) -> n
 @entry(glue=True)
 def fill_bytes(key, slot, lane, out):
     """out[j] = byte j of the words of this key, slot and lane, least significant byte first; out uint8[n]."""
-    draw_bytes(key, slot, lane, out, scratch(4 * CHUNK_PAIRS, np.uint32))
+    draw_bytes(key, slot, lane, out, scratch(_WORDS, np.uint32))
 
 
 @part

@@ -29,6 +29,7 @@ from phy.burst_kernels import (
     ORDER,
     SLOT,
     SNR_DB,
+    SYMBOLS,
     WIDTH,
     combined_gain,
     finish_bytes,
@@ -58,7 +59,7 @@ def fill_levels(payload, h, ints, reals, place, index, any_order, first, last, g
         place: int64[K], where burst index[i] begins in the grid.
         grid_i, grid_q: float32, symbols with energy es are written, the rest stays.
     """
-    sym = scratch(CHUNK + 8, np.uint8)
+    sym = scratch(SYMBOLS, np.uint8)
     gain = scratch(h.shape[2], np.float64)
     _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain)
 
@@ -92,7 +93,7 @@ def decide_levels(payload, ints, reals, place, index, any_order, first, last, gr
     """Slice the equalised grid of the bursts index[first : last] into `received` and count their wrong bits
     in ERRORS; arguments as `fill_levels`.
     """
-    sym = scratch(CHUNK + 8, np.uint8)
+    sym = scratch(SYMBOLS, np.uint8)
     _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym)
 
 
