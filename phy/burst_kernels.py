@@ -190,27 +190,27 @@ def transmit(payload, h, ints, reals, first, last, marked, any_order, noise, rec
 
     Returns: -1, or the first burst that breaks a rule (then nothing was sent).
     """
-    scales = scratch(2 * h.shape[2] + CHUNK, np.float64)
+    gain = scratch(h.shape[2], np.float64)
+    scales = scratch(2 * (h.shape[2] + CHUNK), np.float32)
     sym = scratch(SYMBOLS, np.uint8)
     words = scratch((4, CHUNK_PAIRS), np.uint32)
     draws = scratch((2, DRAWS), np.float32)
     plane = scratch((8, CHUNK), np.float32)
     return _transmit(
         payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
-        scales, sym, words, draws, plane,
+        gain, scales, sym, words, draws, plane,
     )  # fmt: skip
 
 
 @part(glue=True)
 def _transmit(payload, h, ints, reals, first, last, marked, any_order, noise, received, llr,
-              scales, sym, words, draws, plane):  # fmt: skip
+              gain, scales, sym, words, draws, plane):  # fmt: skip
     """`transmit` with its scratch memory."""
     broken = first_broken(payload.size, h.shape[2], ints, reals, first, last)
     if broken >= 0:
         return broken
     gi, gq = draws[0], draws[1]
-    gain, scale = scales, scales[h.shape[2] :].view(np.float32)
-    weight = scale[CHUNK + h.shape[2] :]
+    scale, weight = scales, scales[CHUNK + h.shape[2] :]
     for b in range(first, last):
         row = ints[b]
         if marked and row[ERRORS] != -1:

@@ -168,9 +168,12 @@ class _Compiler(compiler.CompilerBase):
     library: Callable[..., Any] = _Library
     glue = False
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.state.flags = _Flags(self.state.flags)
+
     def define_pipelines(self) -> list[PassManager]:
         state = self.state
-        state.flags = _Flags(state.flags)
         state.type_annotation = None
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
@@ -187,10 +190,10 @@ class _PartCompiler(_Compiler):
 
     library = _PartLibrary
 
-    def define_pipelines(self) -> list[PassManager]:
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self.state.flags.no_compile = True
         self.state.flags.no_cpython_wrapper = True
-        return super().define_pipelines()
 
 
 class _GlueCompiler(_Compiler):
