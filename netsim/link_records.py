@@ -30,7 +30,7 @@ from phy.parameters import Checked, ParameterError
 MODULES = (
     "phy.abstraction", "phy.beta_fit", "phy.bler", "phy.bler_measure", "phy.block_channel",
     "phy.burst_kernels", "phy.bursts", "phy.channel", "phy.coded_block", "phy.compiler",
-    "phy.effective_sinr", "phy.jit", "phy.link", "phy.packing",
+    "phy.dispatch", "phy.effective_sinr", "phy.jit", "phy.link", "phy.packing",
     "phy.modulation", "phy.philox", "phy.qam", "phy.scrambling", "phy.tdl", "phy.threads",
     "phy.coding.convolutional", "phy.coding.crc", "phy.coding.ldpc",
     "phy.coding.ldpc_kernels", "phy.coding.ldpc_rate", "phy.coding.ldpc_soft", "phy.coding.ldpc_tables",

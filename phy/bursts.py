@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -146,11 +147,27 @@ def _outside(b: Bursts) -> np.ndarray:
 
 def check_bursts(b: Bursts) -> None:
     """ParameterError that names the first burst, field, value and rule broken."""
-    broken = np.zeros(b.size, bool)
-    for _, _, breaks in RULES:
-        broken |= breaks(b)
-    if broken.any():
-        raise_broken(b, int(broken.argmax()))
+    if b.size and not _plainly_right(b):
+        broken = functools.reduce(np.logical_or, (breaks(b) for _, _, breaks in RULES))
+        if broken.any():
+            raise_broken(b, int(broken.argmax()))
+
+
+def _plainly_right(b: Bursts) -> bool:
+    """Whether the extremes of the fields keep all rules: a third of the time of the rules one by one."""
+    ints, reals = b.tables()
+    low, high = ints.min(axis=0).tolist(), ints.max(axis=0).tolist()
+    fields = kernels.OFFSET, kernels.NUM_BITS, kernels.FIRST_SYMBOL, kernels.SLOT
+    end = high[kernels.OFFSET] + (high[kernels.NUM_BITS] + 7) // 8
+    order, width = kernels.ORDER, kernels.WIDTH
+    es = reals[:, kernels.ES]
+    return (
+        all(low[field] >= 0 for field in fields)
+        and end <= b.payload.size
+        and low[order] == high[order] in (4, 2, 6, 1, 8)
+        and 1 <= low[width] <= high[width] <= b.h.shape[2]
+        and bool(es.min() >= 0.0 and es.max() < np.inf)
+    )
 
 
 def raise_broken(b: Bursts, broken: int) -> None:

@@ -1,4 +1,4 @@
-"""Decorators of kernels: entries, which Python calls, and parts, which kernels call (`phy.compiler`).
+"""Decorators of kernels: entries, which Python calls, and parts, which kernels call (`phy.dispatch`).
 
 Entries make arrays and hand them to parts, which do the work: a part must make no array, and does not count
 references to those it gets, which would cost an atomic operation for every view. Parts of a few lines that
@@ -28,7 +28,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin
 from numba.np.arrayobj import populate_array
 
-from phy.compiler import Entry, Part
+from phy.dispatch import Entry, Part
 
 # processors that lower their clock when they use vectors of 512 bits
 _SLOWED_BY_512 = ("skylake-avx512", "cascadelake", "cooperlake")

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import betaincinv
 
-from phy import injection_kernels
 from phy.bursts import Bursts, Received, check_bursts, snr_to_db
+from phy.flip_kernels import transmit_flips
 from phy.link import transmit_bit
 from phy.modulation import check_order
 from phy.parameters import ParameterError
@@ -123,7 +123,5 @@ def transmit_table(bursts: Bursts, table: BerTable) -> Received:
     received = b.payload.copy()
     errors = np.zeros(b.size, np.int64)
     snr = np.empty(b.size, np.float64)
-    injection_kernels.transmit_flips(
-        *b.arguments(table.resampled, float(table.snr_db[0]), _STEP_DB, received, errors, snr)
-    )
+    transmit_flips(*b.arguments(table.resampled, float(table.snr_db[0]), _STEP_DB, received, errors, snr))
     return Received(received, errors, snr_to_db(snr))

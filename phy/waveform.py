@@ -29,7 +29,7 @@ from phy.parameters import ParameterError
 from phy.philox import LANE_PILOT_GUARD, LANE_PILOT_PREFIX
 from phy.samples import frame_noise, guard_noise, noise_samples, through_samples
 from phy.threads import over_threads
-from phy.waveform_kernels import decide_levels, fill_levels, pass_frames
+from phy.waveform_kernels import send_frames
 from phy.waveform_places import Place, placed_bins, places
 
 
@@ -65,7 +65,7 @@ def transmit_waveform(
     if estimator is None:
         link = _Known(b, ofdm, taps, widths, threads)
         for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
-            link.decide(place, link.equalised(place), received)
+            link.send(place, received=received)
         return Received(received, link.ints[:, ERRORS].copy(), link.snr_db)
     errors = np.zeros(b.size, np.int64)
     check_pilots(ofdm)
@@ -101,8 +101,9 @@ def equalised_waveform(
     noise_var = np.zeros(y.size, np.float32)
     link = _Known(b, ofdm, taps, widths, threads)
     for place in places(b, ofdm, taps, widths, first_subcarrier, subchannels):
-        grid = link.equalised(place)
-        for i, at in zip(place.members.tolist(), place.position.tolist()):
+        grid = np.zeros((2, place.num_rows * place.bins.size), np.float32)
+        link.send(place, grid)
+        for i, at in place.bursts.T.tolist():
             to, part = slice(start[i], start[i + 1]), slice(at, at + num[i])
             width = min(place.bins.size, b.h.shape[2])
             power = (np.abs(b.h[i, :, :width].astype(np.complex128)) ** 2).sum(axis=0) * b.es[i]
@@ -167,36 +168,18 @@ class _Known:
         """float64[B], as in `Received`, of the bursts in the places so far."""
         return self._reals[:, SNR_DB].copy()
 
-    def equalised(self, place: Place) -> np.ndarray:
-        """Equalised symbols with energy es of the bursts of a place, float32[2, rows * F]."""
+    def send(self, place: Place, grid: np.ndarray | None = None, received: np.ndarray | None = None) -> None:
+        """The bursts of a place: equalised symbols with energy es to grid float32[2, rows * F], decisions to
+        `received`.
+        """
         b, n = self._b, self._ofdm.fft_size
-        grid = np.zeros((2, int(place.row[-1]), place.bins.size), np.float32)
-        flat = grid.reshape(2, -1)
-        bursts = place.position, place.members, self._any_order
-        frames = place.row, place.number, place.lead, self.ints, b.h, self._taps
-        size = n, self._ofdm.cp_len, float(b.n0), twiddles(n), output_rows(n)
-        bins = place.bins % n
-
-        def fill(first: int, last: int) -> None:
-            fill_levels(b.payload, b.h, self.ints, self._reals, *bursts, first, last, flat[0], flat[1])
+        arrays = b.payload, b.h, self.ints, self._reals, place.bursts, place.frames, self._taps
+        numerology = place.bins % n, n, self._ofdm.cp_len, twiddles(n), output_rows(n), self._any_order
 
         def run(first: int, last: int) -> None:
-            pass_frames(grid[0], grid[1], *frames, bins, *size, first, last)
+            send_frames(*arrays, *numerology, first, last, grid, received)
 
-        over_threads(fill, place.members.size, self._threads)
-        over_threads(run, place.lead.size, self._threads)
-        return flat
-
-    def decide(self, place: Place, grid: np.ndarray, received: np.ndarray) -> None:
-        """Slice the equalised grid into `received` and the ERRORS of `ints`."""
-        bursts = place.position, place.members, self._any_order
-
-        def run(first: int, last: int) -> None:
-            decide_levels(
-                self._b.payload, self.ints, self._reals, *bursts, first, last, grid[0], grid[1], received
-            )
-
-        over_threads(run, place.members.size, self._threads)
+        over_threads(run, place.num_frames, self._threads)
 
 
 def response(

@@ -19,6 +19,7 @@ import numpy as np
 
 from phy.burst_kernels import (
     CHUNK,
+    DRAWS,
     ERRORS,
     ES,
     FIRST_SYMBOL,
@@ -50,24 +51,106 @@ from phy.qam import (
 _DROWNED = 1e18  # noise where the channel is 0
 
 
+# rows of the table int64[4, frames + 1] of a place: first member and first row in the grid (the last column
+# has what lies behind the last frame), data symbol number of that row in the slot, a burst with the channel
+FIRST_MEMBER, FIRST_ROW, NUMBER, LEAD = range(4)
+
+
 @entry(glue=True)
-def fill_levels(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q):
-    """Symbols of the bursts index[first : last] to the flat grid, and their SNR_DB to `reals`.
+def send_frames(
+    payload, h, ints, reals, members, frames, taps, bins, n, cp, table, output, any_order, first, last,
+    grid, received,
+):  # fmt: skip
+    """Frames first .. last - 1 through IFFT, prefix, delay line, FFT, combining and noise; ERRORS and SNR_DB.
+
+    What is None is compiled away.
 
     Args:
-        payload, h, ints, reals, any_order: as `phy.burst_kernels.transmit` takes them.
-        place: int64[K], where burst index[i] begins in the grid.
-        grid_i, grid_q: float32, symbols with energy es are written, the rest stays.
+        payload, h, ints, reals, any_order: as `phy.burst_kernels.transmit` takes them; WIDTH: columns of h
+            that count, F or 1.
+        members: int64[2, K], the bursts, frame after frame, and where each begins in the grid.
+        frames: see FIRST_MEMBER.
+        taps: complex64[B, R, L], L <= n.
+        bins: int64[F] in [0, n); n, cp: FFT size and prefix; table, output: `twiddles`, `output_rows` of n.
+        grid: float32[2, S * F], real and imaginary part of the equalised symbols with energy es are written
+            (zeros before); or None.
+        received: uint8, hard decisions in the layout of payload; or None.
     """
+    length, width = taps.shape[2], bins.size
+    rows = (n + length - 1) * LANES  # samples, then what precedes them
+    noise_size = LANES * width + DRAWS + 2
+    most = 0
+    for f in range(first, last):
+        here = frames[FIRST_ROW, f + 1] - frames[FIRST_ROW, f]
+        most = here if here > most else most
+    own = most * width if grid is None else 0
+    work = scratch(2 * (rows + n * LANES + width * LANES + noise_size + width + length + own), np.float32)
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    place = scratch(length - 1 + n, np.int64)
     sym = scratch(SYMBOLS, np.uint8)
     gain = scratch(h.shape[2], np.float64)
-    _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain)
+    _send(
+        payload, h, ints, reals, members, frames, taps, bins, n, cp, table, output, any_order, first, last,
+        grid, received, rows, noise_size, work, words_of, place, sym, gain,
+    )  # fmt: skip
 
 
 @part(glue=True)
-def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i, grid_q, sym, gain):
+def _send(payload, h, ints, reals, members, frames, taps, bins, n, cp, table, output, any_order, first, last,
+          grid, received, rows, noise_size, work, words_of, place, sym, gain):  # fmt: skip
+    length, width = taps.shape[2], bins.size
+    for k in range(length - 1):
+        place[k] = (n + k) * LANES
+    for k in range(n):
+        place[length - 1 + k] = output[k] * LANES
+    x_r, x_i, work = work, work[rows:], work[2 * rows :]
+    y_r, y_i, work = work, work[n * LANES :], work[2 * n * LANES :]
+    z_r, z_i, work = work, work[width * LANES :], work[2 * width * LANES :]
+    g_i, g_q, work = work, work[noise_size:], work[2 * noise_size :]
+    weight, scale, work = work[:width], work[width : 2 * width], work[2 * width :]
+    tail, own = work, work[2 * length :]
+    for frame in range(first, last):
+        begin, end = frames[FIRST_MEMBER, frame], frames[FIRST_MEMBER, frame + 1]
+        row, size = frames[FIRST_ROW, frame], frames[FIRST_ROW, frame + 1] - frames[FIRST_ROW, frame]
+        at = row * width
+        if grid is None:
+            grid_i, grid_q = own, own[size * width :]
+            clear(own, 2 * size * width)
+        else:
+            grid_i, grid_q = grid[0, at:], grid[1, at:]
+        _fill(payload, h, ints, reals, members, at, any_order, begin, end, grid_i, grid_q, sym, gain)
+        b = frames[LEAD, frame]
+        _equaliser(h[b], n, reals[b, N0], weight, scale)
+        for s in range(0, size, LANES):
+            num = size - s if size - s < LANES else LANES
+            part_i, part_q = grid_i[s * width :], grid_q[s * width :]
+            clear(x_r, n * LANES)
+            clear(x_i, n * LANES)
+            _to_lanes(part_i, num, bins, x_r)
+            _to_lanes(part_q, num, bins, x_i)
+            fft_rows(x_i, x_r, n, table)  # parts exchanged: inverse
+            _before(x_r, x_i, place, length, cp, s == 0, tail)
+            _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i)
+            element = (frames[NUMBER, frame] + s) * width
+            o = _draw(np.uint64(ints[b, KEY]), ints[b, SLOT], element, num * width, words_of, g_i, g_q)
+            _to_symbols(z_r, weight, g_i[o:], scale, num, part_i)
+            _to_symbols(z_i, weight, g_q[o:], scale, num, part_q)
+        if received is not None:
+            _decide(payload, ints, reals, members, at, any_order, begin, end, grid_i, grid_q, received, sym)
+
+
+@part
+def clear(x, size):
+    """x[:size] = 0, float32."""
+    for i in range(size):
+        x[i] = np.float32(0.0)
+
+
+@part(glue=True)
+def _fill(payload, h, ints, reals, members, origin, any_order, first, last, grid_i, grid_q, sym, gain):
+    """Symbols with energy es of the members first .. last - 1 to their places less `origin`; SNR_DB."""
     for i in range(first, last):
-        b = index[i]
+        b = members[0, i]
         row, es, n0 = ints[b], reals[b, ES], reals[b, N0]
         m, num_bits = row[ORDER], row[NUM_BITS]
         n = (num_bits + m - 1) // m
@@ -77,7 +160,8 @@ def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i,
         for c in range(0, n, CHUNK):
             k = n - c if n - c < CHUNK else CHUNK
             bits = num_bits - c * m if num_bits - c * m < k * m else k * m
-            byte, num_bytes, o = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            byte, num_bytes = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3
+            o = members[1, i] - origin + c
             if any_order is None:
                 unpack_nibbles(payload[byte : byte + num_bytes], sym)
                 map_qam16(sym, a, k, grid_i[o:], grid_q[o:])
@@ -88,19 +172,11 @@ def _fill(payload, h, ints, reals, place, index, any_order, first, last, grid_i,
                 map_levels(m, sym, a, k, grid_i[o:], grid_q[o:])
 
 
-@entry(glue=True)
-def decide_levels(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received):
-    """Slice the equalised grid of the bursts index[first : last] into `received` and count their wrong bits
-    in ERRORS; arguments as `fill_levels`.
-    """
-    sym = scratch(SYMBOLS, np.uint8)
-    _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym)
-
-
 @part(glue=True)
-def _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, grid_q, received, sym):
+def _decide(payload, ints, reals, members, origin, any_order, first, last, grid_i, grid_q, received, sym):
+    """Slice the members first .. last - 1 and count their wrong bits: ERRORS."""
     for i in range(first, last):
-        b = index[i]
+        b = members[0, i]
         row, es = ints[b], reals[b, ES]
         m, num_bits = row[ORDER], row[NUM_BITS]
         n = (num_bits + m - 1) // m
@@ -109,7 +185,8 @@ def _decide(payload, ints, reals, place, index, any_order, first, last, grid_i, 
         for c in range(0, n, CHUNK):
             k = n - c if n - c < CHUNK else CHUNK
             bits = num_bits - c * m if num_bits - c * m < k * m else k * m
-            byte, num_bytes, o = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3, place[i] + c
+            byte, num_bytes = row[OFFSET] + ((c * m) >> 3), (bits + 7) >> 3
+            o = members[1, i] - origin + c
             if any_order is None:
                 decide_qam16(grid_i[o:], grid_q[o:], a, k, sym)
                 sym[k] = 0
@@ -138,32 +215,40 @@ def _draw(key, slot, first, num, words_of, g_i, g_q):
 
 
 @part
-def _equaliser(h, b, n, n0, weight, scale):
-    """Of each subcarrier: weight = 1 / (n |h|^2), noise scale per real dimension sqrt(n0 / 2) / |h|."""
-    for f in range(weight.size):
+def _equaliser(h, n, n0, weight, scale):
+    """Of each subcarrier: weight = 1 / (n |h|^2), noise scale per real dimension sqrt(n0 / 2) / |h|.
+
+    h: complex64[R, >= F or 1].
+    """
+    known = weight.size if h.shape[1] > 1 else 1
+    for f in range(known):
         g = 0.0
-        for r in range(h.shape[1]):
-            c = h[b, r, f if h.shape[2] > 1 else 0]
+        for r in range(h.shape[0]):
+            c = h[r, f]
             g += np.float64(c.real) * c.real + np.float64(c.imag) * c.imag
         weight[f] = 1.0 / (n * g) if g > 0.0 else 0.0
         scale[f] = math.sqrt(0.5 * n0 / g) if g > 0.0 else math.sqrt(0.5 * n0) * _DROWNED
+    for f in range(known, weight.size):
+        weight[f] = weight[0]
+        scale[f] = scale[0]
 
 
 @part
-def _to_lanes(symbols, bins, x):
-    """Row bins[f] of x = the symbols [:, f]; symbols float32[<= LANES, F]."""
-    for f in range(np.uint64(bins.size)):
-        o = np.uint64(bins[f]) * np.uint64(LANES)  # unsigned: numba adds no wrap-around to the index
-        for t in range(np.uint64(symbols.shape[0])):
-            x[o + t] = symbols[t, f]
+def _to_lanes(symbols, num, bins, x):
+    """Lane t of row bins[f] of x = symbols[t * F + f] for t < num <= LANES."""
+    width = np.uint64(bins.size)  # unsigned: numba adds no wrap-around to the index
+    for f in range(width):
+        o = np.uint64(bins[f]) * np.uint64(LANES)
+        for t in range(np.uint64(num)):
+            x[o + t] = symbols[t * width + f]
 
 
 @part(fastmath=True)
-def _to_symbols(z, weight, noise, scale, symbols):
-    """symbols[t, f] = weight[f] * (lane t of row f of z) + scale[f] * noise[t * F + f]."""
-    width = np.uint64(symbols.shape[1])
-    for t in range(np.uint64(symbols.shape[0])):
-        row, g = symbols[t], noise[t * width :]
+def _to_symbols(z, weight, noise, scale, num, symbols):
+    """symbols[t * F + f] = weight[f] * (lane t of row f of z) + scale[f] * noise[t * F + f] for t < num."""
+    width = np.uint64(weight.size)
+    for t in range(np.uint64(num)):
+        row, g = symbols[t * width :], noise[t * width :]
         for f in range(width):
             row[f] = z[f * np.uint64(LANES) + t] * weight[f] + g[f] * scale[f]
 
@@ -194,64 +279,6 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
             x_i[o + t] = x_i[p + t - 1]
         tail[e] = x_r[p + LANES - 1]
         tail[length + e] = x_i[p + LANES - 1]
-
-
-@entry(glue=True)
-def pass_frames(
-    grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last
-):
-    """Frames first .. last - 1 through IFFT, prefix, delay line, FFT, combining and noise, in place.
-
-    Args:
-        grid_i, grid_q: float32[S, F], sent symbols in, equalised symbols out.
-        row: int64[frames + 1], the rows of each frame; number: int64[frames], its first data symbol in the
-            slot; lead: int64[frames], the burst that has its key, slot, h and taps.
-        ints: `Bursts.tables`; h: complex64[B, R, >= F or 1]; taps: complex64[B, R, L], L <= n.
-        bins: int64[F] in [0, n); n, cp: FFT size and prefix; n0: noise energy per element and antenna.
-        table, output: `twiddles` and `output_rows` of n.
-    """
-    length, width = taps.shape[2], bins.size
-    rows = (n + length - 1) * LANES  # samples, then what precedes them
-    noise_size = LANES * width + 2 * CHUNK_PAIRS + 2
-    work = scratch(2 * (rows + n * LANES + width * LANES + noise_size + width + length), np.float32)
-    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    place = scratch(length - 1 + n, np.int64)
-    _pass(
-        grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last,
-        rows, noise_size, work, words_of, place,
-    )  # fmt: skip
-
-
-@part
-def _pass(grid_i, grid_q, row, number, lead, ints, h, taps, bins, n, cp, n0, table, output, first, last,
-          rows, noise_size, work, words_of, place):  # fmt: skip
-    length, width = taps.shape[2], bins.size
-    for k in range(length - 1):
-        place[k] = (n + k) * LANES
-    for k in range(n):
-        place[length - 1 + k] = output[k] * LANES
-    x_r, x_i, work = work[:rows], work[rows : 2 * rows], work[2 * rows :]
-    y_r, y_i, work = work, work[n * LANES :], work[2 * n * LANES :]
-    z_r, z_i, work = work, work[width * LANES :], work[2 * width * LANES :]
-    g_i, g_q, work = work, work[noise_size:], work[2 * noise_size :]
-    weight, scale, tail = work[:width], work[width : 2 * width], work[2 * width :]
-    for frame in range(first, last):
-        b = lead[frame]
-        _equaliser(h, b, n, n0, weight, scale)
-        for s0 in range(row[frame], row[frame + 1], LANES):
-            s1 = s0 + LANES if s0 + LANES < row[frame + 1] else row[frame + 1]
-            for k in range(n * LANES):
-                x_r[k] = np.float32(0.0)
-                x_i[k] = np.float32(0.0)
-            _to_lanes(grid_i[s0:s1], bins, x_r)
-            _to_lanes(grid_q[s0:s1], bins, x_i)
-            fft_rows(x_i, x_r, n, table)  # parts exchanged: inverse
-            _before(x_r, x_i, place, length, cp, s0 == row[frame], tail)
-            _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i)
-            at = (number[frame] + s0 - row[frame]) * width
-            o = _draw(np.uint64(ints[b, KEY]), ints[b, SLOT], at, (s1 - s0) * width, words_of, g_i, g_q)
-            _to_symbols(z_r, weight, g_i[o:], scale, grid_i[s0:s1])
-            _to_symbols(z_i, weight, g_q[o:], scale, grid_q[s0:s1])
 
 
 @part

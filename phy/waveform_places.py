@@ -10,6 +10,7 @@ import numpy as np
 from phy.bursts import Bursts
 from phy.ofdm import Ofdm
 from phy.parameters import ParameterError
+from phy.waveform_kernels import FIRST_MEMBER, FIRST_ROW, LEAD, NUMBER
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +18,25 @@ class Place:
     """Bursts on the same subcarriers as one grid, frame after frame."""
 
     bins: np.ndarray  # int64[F], negative for negative frequencies
-    members: np.ndarray  # int64[K], bursts
-    position: np.ndarray  # int64[K], first element of each in the grid
-    row: np.ndarray  # int64[frames + 1], rows (OFDM symbols) of each frame
-    number: np.ndarray  # int64[frames], data symbol number of its first row in the slot
-    lead: np.ndarray  # int64[frames], a burst of each: it has the frame's key, slot and channel
+    bursts: (
+        np.ndarray
+    )  # int64[2, K], the bursts, frame after frame, and the first element of each in the grid
+    frames: np.ndarray  # int64[4, frames + 1], see phy.waveform_kernels.FIRST_MEMBER
+
+    @property
+    def members(self) -> np.ndarray:
+        """int64[K], bursts."""
+        return self.bursts[0]
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the grid."""
+        return self.frames.shape[1] - 1
+
+    @property
+    def num_rows(self) -> int:
+        """OFDM symbols of the grid."""
+        return int(self.frames[FIRST_ROW, -1])
 
 
 def places(
@@ -55,25 +70,38 @@ def places(
         begin = b.first_symbol[members] // width
         end = -(-(b.first_symbol[members] + num[members]) // width)
         if lead_of_frame.size == b.size:  # every burst is a frame
-            frame, lead, first, last = np.arange(members.size), members, begin, end
+            frame = np.arange(members.size)
+            lead, first, last = members, begin, end
+            counts = np.ones(members.size, np.int64)
         else:
             here = np.zeros(lead_of_frame.size, np.int64)
             here[frame_of_burst[members]] = 1
             frame = (np.cumsum(here) - 1)[frame_of_burst[members]]
+            order = np.argsort(frame, kind="stable")
+            members, frame, begin, end = members[order], frame[order], begin[order], end[order]
             lead = lead_of_frame[here > 0]
             first = np.full(lead.size, np.iinfo(np.int64).max)
             last = np.zeros(lead.size, np.int64)
             np.minimum.at(first, frame, begin)
             np.maximum.at(last, frame, end)
-        row = np.concatenate([[0], np.cumsum(last - first)])
-        position = (row[frame] - first[frame]) * width + b.first_symbol[members]
-        yield Place(bins, members, position, row, first, lead)
+            counts = np.bincount(frame, minlength=lead.size)
+        frames = np.zeros((4, lead.size + 1), np.int64)
+        np.cumsum(counts, out=frames[FIRST_MEMBER, 1:])
+        np.cumsum(last - first, out=frames[FIRST_ROW, 1:])
+        frames[NUMBER, :-1] = first
+        frames[LEAD, :-1] = lead
+        bursts = np.empty((2, members.size), np.int64)
+        bursts[0] = members
+        bursts[1] = (frames[FIRST_ROW, :-1] - first)[frame] * width + b.first_symbol[members]
+        yield Place(bins, bursts, frames)
 
 
 def _frames_of(
     b: Bursts, widths: np.ndarray, first_subcarrier: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frame of each burst, int64[B], and first burst of each frame; one frame for each (key, slot)."""
+    if (b.key[1:] > b.key[:-1]).all():
+        return np.arange(b.size), np.arange(b.size)
     order = np.lexsort((b.slot, b.key))
     new = np.ones(b.size, bool)
     new[1:] = (np.diff(b.key[order]) != 0) | (np.diff(b.slot[order]) != 0)

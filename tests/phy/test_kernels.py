@@ -14,6 +14,7 @@ import pytest
 from phy import (
     burst_kernels,
     fading,
+    flip_kernels,
     injection_kernels,
     modulation,
     packing,
@@ -22,7 +23,7 @@ from phy import (
     waveform,
     waveform_kernels,
 )
-from phy.compiler import Part
+from phy.dispatch import Part
 from phy.fft_kernels import LANES
 from phy.ofdm import Ofdm
 
@@ -55,6 +56,9 @@ INTRINSICS = {
     "multiply_row": _multiply_row,
     "multiply_add_row": _multiply_add_row,
 }
+KERNELS = (
+    burst_kernels, fading, flip_kernels, injection_kernels, packing, philox, qam, waveform_kernels,
+)  # fmt: skip
 LEFT_COMPILED = {"fft_rows"}  # of intrinsics alone; compared with NumPy in test_waveform.py
 
 
@@ -65,7 +69,16 @@ def interpret(monkeypatch):
     """
 
     def swap():
-        for module in (philox, packing, qam, burst_kernels, injection_kernels, waveform_kernels, fading):
+        for module in (
+            philox,
+            packing,
+            qam,
+            burst_kernels,
+            injection_kernels,
+            waveform_kernels,
+            fading,
+            flip_kernels,
+        ):
             for name, function in list(vars(module).items()):
                 if name in INTRINSICS:
                     monkeypatch.setattr(module, name, INTRINSICS[name])
@@ -201,7 +214,7 @@ def test_burst_kernels(make_bursts, interpret, m):
         lambda pick: through(pick(burst_kernels.transmit), None, True),
         lambda pick: through(pick(burst_kernels.transmit), given, False),
         lambda pick: injected(pick(injection_kernels.transmit_injected)),
-        lambda pick: flipped(pick(injection_kernels.transmit_flips)),
+        lambda pick: flipped(pick(flip_kernels.transmit_flips)),
     ]
     expected = [call(lambda f: f) for call in calls]
     interpret()
@@ -227,8 +240,7 @@ def test_waveform_kernels(make_bursts, interpret, monkeypatch, m, num_taps):
     bursts.first_symbol[:] = [0, 36, 3]
     expected = waveform.transmit_waveform(bursts, ofdm, taps, width)
     interpret()
-    for name in ("fill_levels", "pass_frames", "decide_levels"):
-        monkeypatch.setattr(waveform, name, getattr(waveform_kernels, name).py_func)
+    monkeypatch.setattr(waveform, "send_frames", waveform_kernels.send_frames.py_func)
     interpreted = waveform.transmit_waveform(bursts, ofdm, taps, width)
     assert np.array_equal(expected.payload, interpreted.payload)
     assert np.array_equal(expected.num_bit_errors, interpreted.num_bit_errors)
