@@ -23,9 +23,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from numba.core import compiler, ir_utils
+from numba.core import compiler, errors, ir_utils, types
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.compiler_machinery import AnalysisPass, PassManager, register_pass
 from numba.core.postproc import PostProcessor
 from numba.core.ssa import reconstruct_ssa
 from numba.core.typed_passes import (
@@ -87,6 +87,30 @@ class _StripPhis(PreLowerStripPhis):
         return True
 
 
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _NoNewArrays(AnalysisPass):
+    """Refuses a part that makes an array: nothing would free it."""
+
+    _name = "kernel_no_new_arrays"
+    _VIEWS = ("array.reshape", "array.view")
+
+    def __init__(self) -> None:
+        AnalysisPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Look at the types of all operations."""
+        if state.flags.nrt:
+            return False
+        for operation, signature in state.calltypes.items():
+            kind = getattr(operation, "op", None)
+            if kind in ("call", "binop", "unary", "inplace_binop") and signature is not None:
+                called = state.typemap[operation.func.name] if kind == "call" else None
+                view = getattr(called, "key", (None,))[0] if isinstance(called, types.BoundFunction) else None
+                if isinstance(signature.return_type, types.Array) and view not in self._VIEWS:
+                    raise errors.TypingError("a part must make no array", loc=operation.loc)
+        return False
+
+
 _PASSES = (
     TranslateByteCode,
     FixupArgs,
@@ -95,6 +119,7 @@ _PASSES = (
     GenericRewrites,
     _SingleAssignment,
     NopythonTypeInference,
+    _NoNewArrays,
     _StripPhis,
     IRLegalization,
     NativeLowering,

@@ -4,13 +4,14 @@ The matrices are small (32 rows, 7 to 140 columns): what a call from Python cost
 so a station's whole update is one compiled function that calls BLAS. Every station is computed on its own
 numbers alone, so a stack equals stations one at a time bit for bit. All arrays float32; weights of a station
 are one row, its parts in the order of the network's `shapes`.
+
+Compiled by numba as it comes: what calls BLAS makes arrays, which a `phy.jit.part` must not.
 """
 
 from __future__ import annotations
 
 import numpy as np
-
-from phy.jit import entry, part
+from numba import njit
 
 # tanh as a quotient of polynomials in float32, 13th over 6th order (minimax on +-7.9, as linear-algebra
 # libraries use it); the largest error is 3e-7
@@ -25,7 +26,7 @@ _ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np
 _KEPT, _NEW = np.float32(0.9), np.float32(0.1)
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def tanh_in_place(x: np.ndarray) -> None:
     """x float32[n], contiguous <- tanh(x)."""
     for i in range(len(x)):
@@ -36,7 +37,7 @@ def tanh_in_place(x: np.ndarray) -> None:
         x[i] = v * top / (_B0 + q * (_B2 + q * (_B4 + q * _B6)))
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _layer(x, w, at, out, rectified):
     """out [B, m] = x [B, n] W + b; W begins at `at` of the row w, b follows it."""
     n, m = x.shape[1], out.shape[1]
@@ -51,7 +52,7 @@ def _layer(x, w, at, out, rectified):
                 out[b, j] = out[b, j] if out[b, j] > _ZERO else _ZERO
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _layer_gradient(x, slope, at, out):
     """Writes d loss / d (W, b) of a layer to their place in the row `out`; slope: of its output [B, m]."""
     n, m = x.shape[1], slope.shape[1]
@@ -59,7 +60,7 @@ def _layer_gradient(x, slope, at, out):
     _column_sums(slope, out[at + n * m : at + (n + 1) * m])
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _column_sums(x, out):
     out[:] = _ZERO
     for b in range(len(x)):
@@ -67,7 +68,7 @@ def _column_sums(x, out):
             out[j] += x[b, j]
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _below(slope, w, at, active, out):
     """out [B, n] = slope [B, m] W^T where the ReLU below is active (> 0), else 0."""
     n, m = active.shape[1], slope.shape[1]
@@ -77,7 +78,7 @@ def _below(slope, w, at, active, out):
             out[b, j] = out[b, j] if active[b, j] > _ZERO else _ZERO
 
 
-@entry
+@njit(cache=True, nogil=True, error_model="numpy")
 def dqn_values(weights, first_row, x, size_1, size_2, out):
     """Q of every action, float32[r, A], of stations first_row .. first_row + r - 1 for x float32[r, n]."""
     inputs = x.shape[1]
@@ -91,7 +92,7 @@ def dqn_values(weights, first_row, x, size_1, size_2, out):
         _layer(two, w, at_3, out[r : r + 1], False)
 
 
-@entry(fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def dqn_gradient(
     online, target, first_row, x, action, reward, next_x, discount, size_1, size_2, num_actions, out, loss
 ):
@@ -134,7 +135,7 @@ def dqn_gradient(
         _layer_gradient(x[r], slope_1, 0, gradient)
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _unroll(w, x, batch, first, gates, cell, bent, state):
     """ReLU layer and LSTM from the zero state over rows in the order (step, window).
 
@@ -179,7 +180,7 @@ def _unroll(w, x, batch, first, gates, cell, bent, state):
                 state[row, j] = z[3 * memory + j] * bent[row, j]
 
 
-@entry(fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def drqn_values(weights, first_row, history, hidden, memory, out):
     """Q of every action, float32[r, A], after the observations history float32[r, S, n]."""
     steps, inputs, num_actions = history.shape[1], history.shape[2], out.shape[1]
@@ -195,7 +196,7 @@ def drqn_values(weights, first_row, history, hidden, memory, out):
         out[r] += w[at_out + num_actions * memory :]
 
 
-@part(fastmath=True)
+@njit(error_model="numpy", fastmath=True)
 def _through_time(w, x, batch, first, gates, cell, bent, state, from_head, gradient):
     """Writes to `gradient` what follows below the head from the slopes from_head [S B, H] at the states."""
     rows, inputs = x.shape
@@ -234,7 +235,7 @@ def _through_time(w, x, batch, first, gates, cell, bent, state, from_head, gradi
     _layer_gradient(x, below, 0, gradient)
 
 
-@entry(fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def drqn_gradient(
     online, target, first_row, x, longer, action, reward, batch, discount, hidden, memory, num_actions,
     last_only, out, loss,
@@ -290,7 +291,7 @@ def drqn_gradient(
         _through_time(w, x[r], batch, first, gates, cell, bent, state, from_head, gradient)
 
 
-@entry
+@njit(cache=True, nogil=True, error_model="numpy")
 def rmsprop(weights, gradient, square, rate, epsilon, smallest):
     """v <- 0.9 v + 0.1 g^2, w <- w - rate g / (sqrt(v) + epsilon), v >= smallest; [r, P], rate [r]."""
     for r in range(weights.shape[0]):
