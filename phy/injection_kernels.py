@@ -82,8 +82,9 @@ def _neighbours() -> np.ndarray:
 
 
 _NEIGHBOURS = _neighbours()
-_EVENTS = 32  # drawn at a time; a burst of 3584 bits has 10 to 15 at the bit error rates of this path
-_HALF_EVENTS = _EVENTS // 2
+_BLOCKS = 16  # counter blocks drawn at a time, two events each
+_FEW = 8  # the same where hardly any are expected: one vector of 64-bit numbers
+_EVENTS = 2 * _BLOCKS
 
 # double precision: pattern of sqrt(1/2), bits of the fraction; log(1/2)
 _ROOT_HALF, _FRACTION = np.int64(0x3FE6A09E667F3BCD), np.int64(0x000FFFFFFFFFFFFF)
@@ -120,26 +121,28 @@ def _log_uniform(word):
 
 
 @part
-def draw_events(first, key0, key1, scale, raw, gap):
-    """Words of _EVENTS events, and their gaps: geometric numbers before rounding down, log(uniform) * scale.
+def draw_events(first, num_blocks, key0, key1, scale, raw, gap):
+    """Words of events, and their gaps: geometric numbers before rounding down, log(uniform) * scale.
 
-    Event i has words raw[0, i] and raw[1, i] of counter block first + i, event _HALF_EVENTS + i the others.
+    Event i < num_blocks has words raw[0, i] and raw[1, i] of counter block first + i, event num_blocks + i has
+    the others.
 
     Args:
-        first: uint64; raw: uint32[4, _HALF_EVENTS], gap: float64[_EVENTS], overwritten.
+        first: uint64; num_blocks: at most _BLOCKS.
+        raw: uint32[4, _BLOCKS], gap: float64[2 * _BLOCKS], overwritten.
     """
     zero = np.uint64(0)
-    for i in range(_HALF_EVENTS):
+    for i in range(num_blocks):
         block = first + np.uint64(i)
         a, b, c, d = philox4x32(block & _LOW, block >> _SHIFT, zero, zero, key0, key1)
         raw[0, i] = np.uint32(a)
         raw[1, i] = np.uint32(b)
         raw[2, i] = np.uint32(c)
         raw[3, i] = np.uint32(d)
-    for i in range(_HALF_EVENTS):
+    for i in range(num_blocks):
         gap[i] = np.float64(_log_uniform(raw[0, i])) * scale
-    later = gap[_HALF_EVENTS:]
-    for i in range(_HALF_EVENTS):
+    later = gap[num_blocks:]
+    for i in range(num_blocks):
         later[i] = np.float64(_log_uniform(raw[2, i])) * scale
 
 
@@ -166,13 +169,14 @@ def _sparse_burst(
     moved_of = _NEIGHBOURS[m]
     wrong = np.int64(0)
     position = np.int64(-1)
-    event, block = _EVENTS, np.uint64(0)
+    num_blocks = _BLOCKS if p * total > _FEW else _FEW
+    event, block = 2 * num_blocks, np.uint64(0)
     while True:
-        if event == _EVENTS:
-            draw_events(block, key0, key1, scale, raw, gap)
-            event, block = 0, block + np.uint64(_HALF_EVENTS)
+        if event == 2 * num_blocks:
+            draw_events(block, num_blocks, key0, key1, scale, raw, gap)
+            event, block = 0, block + np.uint64(num_blocks)
         # two words an event: one for the gap, one for the size (31 bits) and the sign of the move
-        word = raw[1, event] if event < _HALF_EVENTS else raw[3, event - _HALF_EVENTS]
+        word = raw[1, event] if event < num_blocks else raw[3, event - num_blocks]
         step = gap[event]
         event += 1
         if step >= total - position:
@@ -227,7 +231,7 @@ def transmit_injected(payload, h, ints, reals, first, last, flat_below, varying_
     Returns: -1 if all bursts were sent, LEFT if some were left alone, or the first that breaks a rule.
     """
     scales = scratch((2, h.shape[2]), np.float64)
-    raw = scratch((4, _HALF_EVENTS), np.uint32)
+    raw = scratch((4, _BLOCKS), np.uint32)
     gap = scratch(_EVENTS, np.float64)
     return _transmit_injected(
         payload, h, ints, reals, first, last, flat_below, varying_below, received, scales, raw, gap

@@ -74,7 +74,7 @@ def test_gaps_are_geometric_and_their_logarithm_exact():
     p = 0.01
     gaps, words = [], []
     for block in range(0, 16 * 4000, 16):
-        draw_events(np.uint64(block), np.uint64(1), np.uint64(2), 1 / np.log1p(-p), raw, gap)
+        draw_events(np.uint64(block), 16, np.uint64(1), np.uint64(2), 1 / np.log1p(-p), raw, gap)
         gaps.append(gap.copy())
         words.append(raw[[0, 2]].reshape(-1).copy())
     gap, word = np.concatenate(gaps), np.concatenate(words)
