@@ -6,7 +6,8 @@ What takes time in a first call, and what is done about it:
 * A part is optimised once, on its own, and linked after the optimisation of what calls it; numba would
   optimise it again within each caller. Parts marked `forceinline` are linked before, and so inlined. (A part
   that is optimised in its caller alone is not vectorised: normals take three times as long.)
-* Glue, functions that leave the work to parts, is optimised lightly: LLVM would make vectors of its loops.
+* Glue, functions without a loop worth vectors, is optimised lightly. numba's passes over each function before
+  the module is optimised are left to entries (the Viterbi decoder would lose another 4 % without them).
 * Parts do not count references to arrays: none of them may make an array. That saves code, and atomic
   operations at run time.
 * Passes for closures, generators, parallel loops, array expressions and literals are left out, and the repair
@@ -142,7 +143,7 @@ class _Passes(PassManager):
 class _Library(JITCodeLibrary):
     """Code of one function; see above on when parts are linked."""
 
-    inlined = glue = False
+    inlined = glue = part = False
 
     def finalize(self) -> None:
         """Optimise, link, and make machine code."""
@@ -162,12 +163,16 @@ class _Library(JITCodeLibrary):
         """Done before linking."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
-        if not self.glue:
+        if self.glue or self.part:  # left to the optimisation of the module
+            ll_module.data_layout = self._codegen._data_layout
+        else:
             super()._optimize_functions(ll_module)
 
 
 class _PartLibrary(_Library):
     """Optimised code of a part, for linking."""
+
+    part = True
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -211,12 +216,12 @@ class PartCompiler(EntryCompiler):
 
 
 class GlueCompiler(EntryCompiler):
-    """Pipeline of an entry that leaves the work to parts."""
+    """Pipeline of an entry without a loop worth vectors."""
 
     glue = True
 
 
 class GluePartCompiler(PartCompiler):
-    """Pipeline of a part that leaves the work to others."""
+    """Pipeline of a part of that kind."""
 
     glue = True

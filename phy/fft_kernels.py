@@ -174,7 +174,7 @@ def output_rows(n: int) -> np.ndarray:
     return out
 
 
-@part
+@part(glue=True)
 def fft_rows(x_r, x_i, n, table):
     """Unnormalised forward transform of the LANES signals in rows 0 .. n - 1, in place, outputs reordered.
 

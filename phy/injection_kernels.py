@@ -46,7 +46,7 @@ def tail(x):
     return 0.5 * math.erfc(x * math.sqrt(0.5))
 
 
-@part
+@part(glue=True)
 def derive_key(key, slot, first_symbol, lane):
     """A key of its own for the draws of one burst: one Philox block of (first symbol, slot, lane)."""
     a, b, _, _ = philox4x32(
@@ -146,7 +146,7 @@ def draw_events(first, num_blocks, key0, key1, scale, raw, gap):
         later[i] = np.float64(_log_uniform(raw[2, i])) * scale
 
 
-@part
+@part(glue=True)
 def _sparse_burst(
     payload, received, first_bit, num_bits, m, scale_of, width, re, s_max, q_max, key0, key1, raw, gap
 ):

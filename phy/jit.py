@@ -59,7 +59,7 @@ def entry(function: Callable[..., Any] | None = None, *, glue: bool = False, **o
     It is compiled at its first call, kept in numba's cache on disk, and runs without the GIL.
 
     Args:
-        glue: it leaves the work to parts, so light optimisation is enough.
+        glue: it has no loop worth vectors, so light optimisation is enough.
         options: as `numba.njit` takes them (`fastmath`, ...).
     """
     if function is None:

@@ -201,7 +201,7 @@ def _decide(payload, ints, reals, members, origin, any_order, first, last, grid_
         row[ERRORS] = wrong
 
 
-@part
+@part(glue=True)
 def _draw(key, slot, first, num, words_of, g_i, g_q):
     """N(0, 1) noise of elements first .. first + num - 1 of a slot to g_i, g_q (float32); returns where it
     begins there (0 or 1).
@@ -281,7 +281,7 @@ def _before(x_r, x_i, place, length, cp, fresh, tail):
         tail[length + e] = x_i[p + LANES - 1]
 
 
-@part
+@part(glue=True)
 def _receive(x_r, x_i, place, taps, h, b, bins, n, table, output, y_r, y_i, z_r, z_i):
     """z[f] = sum over the antennas of conj(h) y, y each antenna's transform of the samples it receives."""
     start = taps.shape[2] - 1
