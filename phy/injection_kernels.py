@@ -32,6 +32,7 @@ from phy.burst_kernels import (
     ones,
 )
 from phy.jit import entry, part, scratch
+from phy.packing import copy_bytes
 from phy.philox import LANE_INJECT, log_quotient, philox4x32
 from phy.qam import NORM
 
@@ -124,8 +125,8 @@ def _log_uniform(word):
 def draw_events(first, num_blocks, key0, key1, scale, raw, gap):
     """Words of events, and their gaps: geometric numbers before rounding down, log(uniform) * scale.
 
-    Event i < num_blocks has words raw[0, i] and raw[1, i] of counter block first + i, event num_blocks + i has
-    the others.
+    Event i < num_blocks has words raw[0, i] and raw[1, i] of counter block first + i, event num_blocks + i
+    has the others.
 
     Args:
         first: uint64; num_blocks: at most _BLOCKS.
@@ -238,7 +239,7 @@ def transmit_injected(payload, h, ints, reals, first, last, flat_below, varying_
     )
 
 
-@part
+@part(glue=True)
 def _transmit_injected(
     payload, h, ints, reals, first, last, flat_below, varying_below, received, scales, raw, gap
 ):
@@ -267,10 +268,7 @@ def _transmit_injected(
             row[ERRORS] = -1
             result = LEFT
             continue
-        sent = payload[row[OFFSET] : row[OFFSET] + ((num_bits + 7) >> 3)]
-        got = received[row[OFFSET] :]
-        for j in range(sent.size):
-            got[j] = sent[j]
+        copy_bytes(payload[row[OFFSET] : row[OFFSET] + ((num_bits + 7) >> 3)], received[row[OFFSET] :])
         row[ERRORS] = 0
         if noisy:
             k0, k1 = derive_key(np.uint64(row[KEY]), row[SLOT], re, LANE_INJECT)

@@ -10,6 +10,13 @@ _I0 = np.int32(0)
 
 
 @part
+def copy_bytes(data, out):
+    """out[:data.size] = data, uint8."""
+    for j in range(data.size):
+        out[j] = data[j]
+
+
+@part
 def unpack_nibbles(data, sym):
     """`unpack_symbols` of all data for 16-QAM."""
     for j in range(data.size):
