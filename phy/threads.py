@@ -81,4 +81,5 @@ def _start_anew() -> None:
     _workers = _Workers()
 
 
-os.register_at_fork(after_in_child=_start_anew)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
