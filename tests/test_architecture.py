@@ -24,7 +24,7 @@ DOORS = {
         "netsim/agents/timed.py",
     ),
     "h5py": ("netsim/trace.py", "netsim/link_tables.py"),
-    "numba": ("phy/", "netsim/semantics/quantizer.py", "netsim/semantics/sbq"),
+    "numba": ("phy/", "netsim/semantics/quantizer.py", "netsim/semantics/sbq", "netsim/agents/q_kernels.py"),
     "torch": ("netsim/agents/", "netsim/semantics/"),
     "commpy": (),
     "gymnasium": ("netsim/envs/",),
