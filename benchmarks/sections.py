@@ -63,6 +63,7 @@ def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
     rng = np.random.default_rng(1)
     bulk, one, threaded, large = (peers_ours.OurChain(w).fresh() for w in (work, single, many, most))
     plan, plan_one = LinkPlan(bulk), LinkPlan(one)
+    alone, together = ([LinkPlan(b, threads) for b in (threaded, large)] for threads in (1, 2))
     whole = peers_ours.hard("bit", work)
     block = 1.0 / BLOCK_BITS
     seconds = race(
@@ -74,10 +75,10 @@ def bounds(report: Report, peers: set[str], effort: Effort, quick: bool) -> None
             "link B1": (plan_one.transmit, 1.0),
             "link B1, new arrays": (lambda: transmit_bit(one), 1.0),
             "numpy noise": (lambda: rng.standard_normal(2 * BLOCK_SYMBOLS * 64), 64.0),
-            "one thread": (lambda: transmit_bit(threaded), 512.0),
-            "two threads": (lambda: transmit_bit(threaded, threads=2), 512.0),
-            "one thread, 4096 blocks": (lambda: transmit_bit(large), 4096.0),
-            "two threads, 4096 blocks": (lambda: transmit_bit(large, threads=2), 4096.0),
+            "one thread": (alone[0].transmit, 512.0),
+            "two threads": (together[0].transmit, 512.0),
+            "one thread, 4096 blocks": (alone[1].transmit, 4096.0),
+            "two threads, 4096 blocks": (together[1].transmit, 4096.0),
         },
         effort,
     )
