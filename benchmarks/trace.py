@@ -124,7 +124,7 @@ class Nothing:
         return lambda **columns: None
 
     def close(self, complete: bool) -> None:
-        pass
+        """Nothing is open."""
 
 
 def extend_all(recorder: Recorder, table: str, parts: list[Columns]) -> None:

@@ -1,8 +1,8 @@
 """Kernels that put bit errors straight into the payload, as exact transitions between levels.
 
-With noise of standard deviation s (in units of half the level distance) on a rail, the
-decision moves by at least j + 1 levels upwards exactly when the noise exceeds 2j + 1, with probability
-Q((2j+1)/s), whatever level was sent; the edges clip. Where moves are rare their positions are drawn, as
+With noise of standard deviation s (in units of half the level distance) on a rail, the decision moves by at
+least j + 1 levels upwards exactly when the noise exceeds 2j + 1, with probability Q((2j+1)/s), whatever level
+was sent; the edges clip. Where moves are rare their positions are drawn, as
 geometric gaps over the rails (thinned where the gain varies), so the cost follows the errors.
 """
 
@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from phy.burst_kernels import (
     ERRORS,
@@ -31,7 +29,7 @@ from phy.burst_kernels import (
     first_broken,
     ones,
 )
-from phy.jit import entry, part, scratch
+from phy.jit import entry, part, same_bits, scratch
 from phy.packing import copy_bytes
 from phy.philox import LANE_INJECT, log_quotient, philox4x32
 from phy.qam import NORM
@@ -45,6 +43,12 @@ _SHIFT = np.uint64(32)
 def tail(x):
     """Q(x) for x >= 0."""
     return 0.5 * math.erfc(x * math.sqrt(0.5))
+
+
+@part(forceinline=True)
+def several_below(q):
+    """A bound of Q(3x) for q = Q(x): only below it a move may go over more levels than one."""
+    return q**4 if q < 0.05 else 1.0
 
 
 @part(glue=True)
@@ -87,37 +91,20 @@ _BLOCKS = 16  # counter blocks drawn at a time, two events each
 _FEW = 8  # the same where hardly any are expected: one vector of 64-bit numbers
 _EVENTS = 2 * _BLOCKS
 
-# double precision: pattern of sqrt(1/2), bits of the fraction; log(1/2)
+# double precision: pattern of sqrt(1/2), bits of the fraction
 _ROOT_HALF, _FRACTION = np.int64(0x3FE6A09E667F3BCD), np.int64(0x000FFFFFFFFFFFFF)
 _LN2 = np.float32(math.log(2.0))
 
 
-@intrinsic
-def _pattern_of(typingctx, value):
-    """The int64 with the bit pattern of a float64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(64))
-
-    return types.int64(types.float64), codegen
-
-
-@intrinsic
-def _double_of(typingctx, value):
-    """The float64 with the bit pattern of an int64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.int64), codegen
+_pattern_of, _double_of = same_bits(types.float64, types.int64), same_bits(types.int64, types.float64)
 
 
 @part(forceinline=True)
 def _log_uniform(word):
     """Natural logarithm of (word + 1/2) / 2^32, float32, relative error 1e-7 (of numbers close to 1, too)."""
-    shifted = _pattern_of(np.float64(word) + 0.5) - _ROOT_HALF  # type: ignore[call-arg]
+    shifted = _pattern_of(np.float64(word) + 0.5) - _ROOT_HALF
     exponent = np.float32((shifted >> 52) - 32)
-    f = np.float32(_double_of((shifted & _FRACTION) + _ROOT_HALF) - 1.0)  # type: ignore[call-arg]
+    f = np.float32(_double_of((shifted & _FRACTION) + _ROOT_HALF) - 1.0)
     return exponent * _LN2 + f * log_quotient(f)
 
 
@@ -164,8 +151,7 @@ def _sparse_burst(
     if p <= 0.0:
         return np.int64(0)
     scale = 1.0 / math.log1p(-p)
-    # a bound of Q(3 / s_max), below which the exact probabilities of more levels than one are looked at
-    several = q_max**5 if q_max < 0.05 else 1.0
+    several = several_below(q_max)
     most = 1 if m == 1 else (1 << (m // 2)) - 1
     moved_of = _NEIGHBOURS[m]
     wrong = np.int64(0)

@@ -25,7 +25,7 @@ from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import lower_builtin
+from numba.extending import intrinsic, lower_builtin
 from numba.np.arrayobj import populate_array
 
 from phy.dispatch import Entry, Part
@@ -72,6 +72,19 @@ def part(function: Callable[..., Any] | None = None, *, glue: bool = False, **op
     if function is None:
         return lambda f: part(f, glue=glue, **options)
     return Part(function, {**_COMMON, **options}, glue)
+
+
+def same_bits(source: Any, target: Any) -> Any:
+    """Function for kernels: the number of type `target` with the bit pattern of one of type `source`."""
+
+    @intrinsic
+    def reinterpret(typingctx: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], context.get_data_type(target))
+
+        return target(source), codegen
+
+    return reinterpret
 
 
 _MAX_ON_STACK = 65536  # bytes

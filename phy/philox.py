@@ -16,11 +16,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from phy.jit import entry, part, scratch
+from phy.jit import entry, part, same_bits, scratch
 
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
@@ -61,24 +59,7 @@ _S2, _S3 = np.float32(0.0024900070857), np.float32(-3.595450834836811e-05)
 _C1, _C2, _C3 = np.float32(-0.30842426419), np.float32(0.01584991440177), np.float32(-0.0003188805130776)
 
 
-@intrinsic
-def _bits_of(typingctx, value):
-    """The int32 with the bit pattern of a float32."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.int32(types.float32), codegen
-
-
-@intrinsic
-def _float_of(typingctx, value):
-    """The float32 with the bit pattern of an int32."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), codegen
+_bits_of, _float_of = same_bits(types.float32, types.int32), same_bits(types.int32, types.float32)
 
 
 @part(forceinline=True)
@@ -115,7 +96,7 @@ def box_muller(word_r, word_t):
     octant with 29 bits; three further bits choose the octant.
     """
     u = (np.float32(word_r) + _HALF) * _TWO_M32
-    bits = _bits_of(u)  # type: ignore
+    bits = _bits_of(u)
     # u = m * 2**e with m in [sqrt(1/2), sqrt(2)): 0x3F3504F3 is sqrt(1/2)
     shifted = np.int32(bits - np.int32(0x3F3504F3))
     exponent = np.int32(shifted >> np.int32(23))

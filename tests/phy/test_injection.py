@@ -9,7 +9,7 @@ from scipy.stats import norm
 from phy import channel, theory
 from phy.bursts import Bursts
 from phy.injection import transmit_injected
-from phy.injection_kernels import _NEIGHBOURS, draw_events
+from phy.injection_kernels import _NEIGHBOURS, draw_events, several_below
 from phy.link import transmit_bit
 from phy.parameters import ParameterError
 from phy.qam import rail_bits, rail_level
@@ -67,6 +67,12 @@ def test_moves_to_the_neighbouring_level_are_those_of_the_slicer(m, rail):
             decided = rail_bits(m, np.float32(level + 2 - 4 * down), rail)
             of_rail = 0xAA if rail == 0 else 0x55  # b0 is the most significant of an even number of bits
             assert _NEIGHBOURS[m, 2 * rail + down, symbol] == (decided ^ symbol) & of_rail
+
+
+def test_moves_over_several_levels_are_not_missed():
+    q = np.concatenate([np.geomspace(1e-12, 0.05, 2000), np.linspace(0.05, 0.5, 200)])
+    bound = np.array([several_below.py_func(x) for x in q])
+    assert np.all(norm.sf(3.0 * norm.isf(q)) <= bound)
 
 
 def test_gaps_are_geometric_and_their_logarithm_exact():
