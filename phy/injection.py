@@ -11,8 +11,9 @@ from phy import burst_kernels, injection_kernels
 from phy.bursts import Bursts, Received, raise_broken
 from phy.threads import over_threads
 
-# Move probability per rail below which drawing the gaps is the faster way. Break-even, measured for QPSK to
-# 256-QAM: 0.06 to 0.08 where all subcarriers fade alike, 0.022 to 0.04 where not (rejected proposals).
+# Move probability per rail below which drawing the gaps is the faster way. Break-even for QPSK to 256-QAM
+# (`python -m benchmarks.injection`): 0.06 to 0.1 where all subcarriers fade alike, 0.022 to 0.04 where not
+# (rejected proposals).
 SPARSE_BELOW = (0.06, 0.022)
 
 
