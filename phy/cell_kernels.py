@@ -90,7 +90,7 @@ def _effective_weight(grid, ratio, own, width, first, n, noise_scale, norm, weig
         f = f + 1 if f + 1 < width else 0
 
 
-@entry
+@entry(glue=True)
 def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell,
                    amplitude, grid, received, errors, sinr, measured, llr, llr_start):  # fmt: skip
     """Bursts of co-channel cells (see phy.cells.transmit_cells).
@@ -104,40 +104,35 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
         sinr, measured: float64[B], linear: expected (mean powers of the active cells) and from the samples.
         llr: float32, max-log LLRs, burst b from llr_start[b] on; or None.
     """
-    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
-    gi = scratch(DRAWS, np.float32)
-    gq = scratch(DRAWS, np.float32)
-    sym = scratch(SYMBOLS, np.uint8)
-    ones = np.ones(CHUNK, np.float32)
-    weight = scratch(CHUNK, np.float32)
-    plane = scratch((8, 0 if llr is None else CHUNK), np.float32)
     width = amplitude.shape[2]
+    words_of = scratch((4, CHUNK_PAIRS), np.uint32)
+    rows = scratch((4, DRAWS), np.float32)
+    sym = scratch(SYMBOLS, np.uint8)
+    plane = scratch((8, CHUNK), np.float32)
     ratio = scratch(amplitude.shape[1:], np.complex64)
     noise_scale = scratch(width, np.float32)
+    _transmit_cells(
+        payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell, amplitude, grid,
+        received, errors, sinr, measured, llr, llr_start, words_of, rows, sym, plane, ratio, noise_scale,
+    )  # fmt: skip
+
+
+@part(glue=True)
+def _transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol, key, slot, cell, amplitude,
+                    grid, received, errors, sinr, measured, llr, llr_start, words_of, rows, sym, plane, ratio,
+                    noise_scale):  # fmt: skip
+    """`transmit_cells` with its scratch memory."""
+    width = amplitude.shape[2]
+    gi, gq, ones, weight = rows[0], rows[1], rows[2], rows[3]
+    for k in range(CHUNK):
+        ones[k] = np.float32(1.0)
     for b in range(offset.size):
         m = bits_per_symbol[b]
         n = -(-num_bits[b] // m)
         own = cell[b]
         re = first_symbol[b]
-        for f in range(width):
-            a = np.complex128(amplitude[own, own, f])
-            power = a.real * a.real + a.imag * a.imag
-            noise_scale[f] = np.float32(min(math.sqrt(0.5 * n0 / power), 1e9) if power > 0.0 else 1e9)
-            for j in range(amplitude.shape[1]):
-                other = np.complex128(amplitude[own, j, f])
-                ratio[j, f] = np.complex64(other / a if power > 0.0 else 0.0)
-        wanted, unwanted = 0.0, 0.0
-        f = re % width
-        for k in range(n):
-            for j in range(amplitude.shape[1]):
-                a = np.complex128(amplitude[own, j, f])
-                power = a.real * a.real + a.imag * a.imag
-                if j == own:
-                    wanted += power
-                elif grid[j, re + k] != 0:
-                    unwanted += power
-            f = f + 1 if f + 1 < width else 0
-        sinr[b] = wanted / (unwanted + n * n0) if unwanted + n * n0 > 0.0 else np.inf
+        _relative_to(own, amplitude[own], n0, ratio, noise_scale)
+        sinr[b] = _expected_sinr(own, amplitude[own], n0, grid, re, n)
         energy = 0.0
         wrong = np.int64(0)
         unit = np.float32(math.sqrt(NORM[m]))
@@ -145,7 +140,8 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
             k = min(CHUNK, n - c)
             bits = min(num_bits[b] - c * m, k * m)
             byte = offset[b] + c * m // 8
-            sym[k : k + 8] = 0
+            for i in range(8):
+                sym[k + i] = 0
             unpack_symbols(m, payload, byte, (bits + 7) // 8, k, sym)
             odd = (re + c) & 1
             normals(key[b], slot[b], LANE_RE_NOISE, (re + c) >> 1, (k + odd + 1) >> 1, words_of, gi, gq)
@@ -162,3 +158,33 @@ def transmit_cells(payload, offset, num_bits, bits_per_symbol, n0, first_symbol,
         if errors is not None:
             errors[b] = wrong
         measured[b] = n / energy if energy > 0.0 else np.inf
+
+
+@part
+def _relative_to(own, amplitude, n0, ratio, noise_scale):
+    """Every cell's amplitude (complex64[M, F], at one receiver) and the noise, over that of its own cell."""
+    for f in range(amplitude.shape[1]):
+        a = np.complex128(amplitude[own, f])
+        power = a.real * a.real + a.imag * a.imag
+        noise_scale[f] = np.float32(min(math.sqrt(0.5 * n0 / power), 1e9) if power > 0.0 else 1e9)
+        for j in range(amplitude.shape[0]):
+            other = np.complex128(amplitude[j, f])
+            ratio[j, f] = np.complex64(other / a if power > 0.0 else 0.0)
+
+
+@part
+def _expected_sinr(own, amplitude, n0, grid, first, n):
+    """Wanted power over that of the cells that send and the noise, on elements first .. first + n - 1."""
+    wanted, unwanted = 0.0, 0.0
+    width = amplitude.shape[1]
+    f = first % width
+    for k in range(n):
+        for j in range(amplitude.shape[0]):
+            a = np.complex128(amplitude[j, f])
+            power = a.real * a.real + a.imag * a.imag
+            if j == own:
+                wanted += power
+            elif grid[j, first + k] != 0:
+                unwanted += power
+        f = f + 1 if f + 1 < width else 0
+    return wanted / (unwanted + n * n0) if unwanted + n * n0 > 0.0 else np.inf
