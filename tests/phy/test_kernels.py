@@ -13,6 +13,7 @@ import pytest
 
 from phy import (
     burst_kernels,
+    cell_kernels,
     fading,
     flip_kernels,
     injection_kernels,
@@ -57,7 +58,8 @@ INTRINSICS = {
     "multiply_add_row": _multiply_add_row,
 }
 KERNELS = (
-    burst_kernels, fading, flip_kernels, injection_kernels, packing, philox, qam, waveform_kernels,
+    burst_kernels, cell_kernels, fading, flip_kernels, injection_kernels, packing, philox, qam,
+    waveform_kernels,
 )  # fmt: skip
 LEFT_COMPILED = {"fft_rows"}  # of intrinsics alone; compared with NumPy in test_waveform.py
 
@@ -69,16 +71,7 @@ def interpret(monkeypatch):
     """
 
     def swap():
-        for module in (
-            philox,
-            packing,
-            qam,
-            burst_kernels,
-            injection_kernels,
-            waveform_kernels,
-            fading,
-            flip_kernels,
-        ):
+        for module in KERNELS:
             for name, function in list(vars(module).items()):
                 if name in INTRINSICS:
                     monkeypatch.setattr(module, name, INTRINSICS[name])
@@ -246,6 +239,45 @@ def test_waveform_kernels(make_bursts, interpret, monkeypatch, m, num_taps):
     assert np.array_equal(expected.num_bit_errors, interpreted.num_bit_errors)
     assert expected.num_bit_errors.sum() > 0
     np.testing.assert_allclose(expected.snr_db, interpreted.snr_db, rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", [1, 4, 6])
+def test_cell_kernels(interpret, m):
+    """Three cells over five subcarriers, decisions and LLRs; the third is silent after half the elements."""
+    rng = np.random.default_rng(m)
+    cells, num = 3, 24
+    index = np.arange(cells)
+    num_bits = np.array([num * m, num * m - 1, num * m // 2])
+    bursts = (
+        rng.integers(0, 256, cells * 18, dtype=np.uint8), index * 18, num_bits, np.full(cells, m),
+    )  # fmt: skip
+    first, slot, key = np.zeros(cells, np.int64), np.full(cells, 3), index.astype(np.uint64)
+    amplitude = (0.3 * rng.standard_normal((cells, cells, 5, 2)) @ (1, 1j)).astype(np.complex64)
+    amplitude[index, index] += 1.5
+
+    def through(interpreted):
+        grid = np.zeros((cells, num), np.complex64)
+        fill, send = cell_kernels.fill_grids, cell_kernels.transmit_cells
+        (fill.py_func if interpreted else fill)(*bursts, first, index, grid)
+        received, errors, llr = (
+            bursts[0].copy(),
+            np.zeros(cells, np.int64),
+            np.zeros(cells * num * m, np.float32),
+        )
+        sinr, measured = np.zeros((2, cells)), np.zeros((2, cells))
+        out = (received, errors, sinr[0], measured[0], None, None)
+        soft = (None, None, sinr[1], measured[1], llr, index * num * m)
+        for rest in (out, soft):
+            (send.py_func if interpreted else send)(
+                *bursts, {1: 2.0, 4: 0.3, 6: 0.1}[m], first, key, slot, index, amplitude, grid, *rest
+            )
+        return grid, received, errors, sinr, measured, llr
+
+    expected = through(False)
+    assert expected[2].sum() > 0
+    interpret()
+    for x, y in zip(expected, through(True)):
+        assert np.allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
 PROBE = """
