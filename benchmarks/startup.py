@@ -60,7 +60,12 @@ def fresh_process(cache: Path | None = None, root: Path = ROOT) -> dict[str, flo
     if cache is not None:
         environment["NUMBA_CACHE_DIR"] = str(cache)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        cwd=root,  # python -c looks there first
+        capture_output=True,
+        text=True,
+        check=True,
     )
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
